@@ -1,0 +1,161 @@
+//! What the project service tells.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::events;
+use crate::id::{AccountId, BuildId, EnvironmentId, ProjectId, UserId};
+use crate::names::{DomainName, ServiceName};
+use crate::rules::ServiceRules;
+use crate::scope::Verb;
+use crate::time::Time;
+
+/// Where a project's code is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+pub struct Source {
+    /// The repository's owner.
+    pub owner: String,
+    /// The repository's name.
+    pub repo: String,
+}
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProjectState {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Where its code is.
+    pub source: Source,
+    /// Whether it has been deleted.
+    pub deleted: bool,
+}
+
+/// An environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentState {
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The label under which it is reached: `<label>.<apps domain>`.
+    pub label: String,
+    /// Whether it has a database of its own.
+    pub database: bool,
+    /// Whether it has been deleted.
+    pub deleted: bool,
+}
+
+/// A build that somebody asked for, with all that the worker needs but secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BuildRequested {
+    /// The build.
+    pub build_id: BuildId,
+    /// What it is for.
+    pub environment: EnvironmentState,
+    /// Where the code is.
+    pub source: Source,
+    /// The branch, tag or commit; none is the repository's default branch.
+    pub git_ref: Option<String>,
+    /// Who asked.
+    pub requested_by: Option<UserId>,
+    /// When.
+    pub requested_at: Time,
+    /// Whether it was asked to end since.
+    pub cancel: bool,
+    /// A rollback: the earlier build whose kept release is to run again, with nothing built anew.
+    pub rollback_to: Option<BuildId>,
+}
+
+/// Who may call a published service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Members of its own account.
+    Account,
+    /// Members of these accounts, too.
+    Accounts(Vec<AccountId>),
+    /// Every external user.
+    Public,
+}
+
+/// An environment's publication as a service of the gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServicePublication {
+    /// The name, as in `/v1/<name>/…`.
+    pub name: ServiceName,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// What runs behind it.
+    pub environment_id: EnvironmentId,
+    /// Who may call it.
+    pub visibility: Visibility,
+    /// The verbs that its callers' scopes may name.
+    pub scopes: Vec<Verb>,
+    /// What holds for its calls.
+    #[serde(default)]
+    pub rules: ServiceRules,
+    /// Whether an admin still has to approve that everyone may call it.
+    pub pending_approval: bool,
+    /// Whether it is published no more.
+    pub withdrawn: bool,
+}
+
+/// What shows that whoever answers for a domain means it to be served here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DomainChallenge {
+    /// The file's name, below `/.well-known/slipway-challenge/`.
+    pub name: String,
+    /// What the file holds. Everybody may read it.
+    pub content: String,
+}
+
+/// A domain of an account's own under which an environment is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DomainState {
+    /// The domain.
+    pub domain: DomainName,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// What runs behind it.
+    pub environment_id: EnvironmentId,
+    /// What the gateway shows there, so that a domain that leads here goes on being proved.
+    pub challenge: DomainChallenge,
+    /// Whether it is served no more.
+    pub dropped: bool,
+}
+
+events! {
+    /// What the project service tells.
+    pub enum ProjectEvent from "project" {
+        /// A project was made.
+        ProjectCreated(ProjectState) = "dev.slipway.project.created" by |project| project.project_id;
+        /// A project was changed.
+        ProjectUpdated(ProjectState) = "dev.slipway.project.updated" by |project| project.project_id;
+        /// A project was deleted.
+        ProjectDeleted(ProjectState) = "dev.slipway.project.deleted" by |project| project.project_id;
+        /// An environment was made.
+        EnvironmentCreated(EnvironmentState) = "dev.slipway.environment.created" by |environment| environment.environment_id;
+        /// An environment was changed.
+        EnvironmentUpdated(EnvironmentState) = "dev.slipway.environment.updated" by |environment| environment.environment_id;
+        /// An environment was deleted.
+        EnvironmentDeleted(EnvironmentState) = "dev.slipway.environment.deleted" by |environment| environment.environment_id;
+        /// A build was asked for, or to end.
+        BuildRequested(BuildRequested) = "dev.slipway.build.requested" by |build| build.build_id;
+        /// An environment is reachable as a service.
+        ServicePublished(ServicePublication) = "dev.slipway.service.published" by |service| service.name;
+        /// A service is gone.
+        ServiceWithdrawn(ServicePublication) = "dev.slipway.service.withdrawn" by |service| service.name;
+        /// An environment is reached under a domain of its account's own.
+        DomainVerified(DomainState) = "dev.slipway.domain.verified" by |domain| domain.domain;
+        /// It is so no more.
+        DomainDropped(DomainState) = "dev.slipway.domain.dropped" by |domain| domain.domain;
+    }
+}

@@ -1,0 +1,188 @@
+//! Projects, environments, builds and their logs.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Api, ApiError, Build, Environment, Project, Publication};
+
+#[derive(Deserialize)]
+struct ProjectAnswer {
+    project: Project,
+}
+
+#[derive(Deserialize)]
+struct ProjectsAnswer {
+    projects: Vec<Project>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EnvironmentAnswer {
+    environment: Environment,
+}
+
+#[derive(Deserialize)]
+struct BuildAnswer {
+    build: Build,
+}
+
+#[derive(Deserialize)]
+struct BuildsAnswer {
+    builds: Vec<Build>,
+}
+
+/// A project's place among the paths.
+fn path_of(account_id: &str, project_id: &str) -> String {
+    format!("/v1/accounts/{account_id}/projects/{project_id}")
+}
+
+impl Api {
+    /// All of an account's projects.
+    pub(crate) async fn projects(&self, account_id: &str) -> Result<Vec<Project>, ApiError> {
+        let first = format!("/v1/accounts/{account_id}/projects?limit=100");
+        let (mut path, mut all) = (first.clone(), Vec::new());
+        loop {
+            let page: ProjectsAnswer = self.get(&path).await?;
+            all.extend(page.projects);
+            match page.next {
+                Some(next) => path = format!("{first}&after={next}"),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Makes a project of a repository that was pushed to the account, `production` with it.
+    pub(crate) async fn create_project(
+        &self,
+        account_id: &str,
+        name: &str,
+        database: bool,
+    ) -> Result<Project, ApiError> {
+        let mut body =
+            json!({ "name": name, "github_data": { "owner": account_id, "repo": name } });
+        if database && let Some(members) = body.as_object_mut() {
+            members.insert("environment".into(), json!({ "database": true }));
+        }
+        let answer: ProjectAnswer = self
+            .post(&format!("/v1/accounts/{account_id}/projects"), &body)
+            .await?;
+        Ok(answer.project)
+    }
+
+    /// Deletes a project and stops all that runs of it.
+    pub(crate) async fn delete_project(&self, project: &Project) -> Result<(), ApiError> {
+        self.delete(&path_of(&project.account_id, &project.id))
+            .await
+    }
+
+    /// Makes an environment.
+    pub(crate) async fn create_environment(
+        &self,
+        project: &Project,
+        name: &str,
+        database: bool,
+    ) -> Result<Environment, ApiError> {
+        let path = format!("{}/environments", path_of(&project.account_id, &project.id));
+        let answer: EnvironmentAnswer = self
+            .post(&path, &json!({ "name": name, "database": database }))
+            .await?;
+        Ok(answer.environment)
+    }
+
+    /// Gives an environment a database of its own.
+    pub(crate) async fn add_database(
+        &self,
+        project: &Project,
+        environment_id: &str,
+    ) -> Result<Environment, ApiError> {
+        let path = format!(
+            "{}/environments/{environment_id}",
+            path_of(&project.account_id, &project.id)
+        );
+        let answer: EnvironmentAnswer = self.patch(&path, &json!({ "database": true })).await?;
+        Ok(answer.environment)
+    }
+
+    /// Publishes an environment as a service of the gateway.
+    pub(crate) async fn publish(
+        &self,
+        project: &Project,
+        environment_id: &str,
+        publication: &Publication,
+    ) -> Result<(), ApiError> {
+        let path = format!(
+            "{}/environments/{environment_id}/publication",
+            path_of(&project.account_id, &project.id)
+        );
+        self.put::<_, serde_json::Value>(&path, publication)
+            .await
+            .map(drop)
+    }
+
+    /// Asks for a build of a commit.
+    pub(crate) async fn build(
+        &self,
+        project: &Project,
+        environment_id: &str,
+        commit: &str,
+    ) -> Result<Build, ApiError> {
+        let path = format!("{}/build", path_of(&project.account_id, &project.id));
+        let answer: BuildAnswer = self
+            .post(
+                &path,
+                &json!({ "environment_id": environment_id, "ref": commit }),
+            )
+            .await?;
+        Ok(answer.build)
+    }
+
+    /// How a build stands.
+    pub(crate) async fn get_build(
+        &self,
+        project: &Project,
+        build_id: &str,
+    ) -> Result<Build, ApiError> {
+        let path = format!(
+            "{}/builds/{build_id}",
+            path_of(&project.account_id, &project.id)
+        );
+        let answer: BuildAnswer = self.get(&path).await?;
+        Ok(answer.build)
+    }
+
+    /// The newest build of an environment.
+    pub(crate) async fn last_build(
+        &self,
+        project: &Project,
+        environment_id: &str,
+    ) -> Result<Option<Build>, ApiError> {
+        let project = path_of(&project.account_id, &project.id);
+        let page: BuildsAnswer = self
+            .get(&format!(
+                "{project}/builds?limit=1&environment_id={environment_id}"
+            ))
+            .await?;
+        Ok(page.builds.into_iter().next())
+    }
+
+    /// Where a build's log is.
+    pub(crate) fn build_log(project: &Project, build_id: &str) -> String {
+        format!(
+            "{}/builds/{build_id}/logs",
+            path_of(&project.account_id, &project.id)
+        )
+    }
+
+    /// Where the log of what runs in an environment is.
+    pub(crate) fn app_log(project: &Project, environment_id: &str) -> String {
+        format!(
+            "{}/environments/{environment_id}/logs",
+            path_of(&project.account_id, &project.id)
+        )
+    }
+
+    /// A log as text, piece by piece.
+    pub(crate) async fn log_text(&self, path: &str) -> Result<reqwest::Response, ApiError> {
+        self.open(path, "text/plain", None).await
+    }
+}

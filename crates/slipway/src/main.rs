@@ -1,0 +1,7 @@
+//! The `slipway` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slipway::run()
+}

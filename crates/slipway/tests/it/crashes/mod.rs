@@ -1,0 +1,16 @@
+//! Crashes and outages of the whole platform, each as `slipway up` in a process of its own.
+
+mod app;
+mod counts;
+mod deletion;
+mod delivery;
+mod failpoints;
+mod load;
+mod outages;
+mod person;
+mod site;
+mod switch;
+mod tables;
+mod takeover;
+mod together;
+mod watch;

@@ -1,0 +1,5 @@
+DROP TABLE invite_uses;
+DROP TABLE invites;
+DROP TABLE members;
+DROP TABLE accounts;
+DROP TABLE users;

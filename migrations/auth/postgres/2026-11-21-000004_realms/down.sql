@@ -1,0 +1,3 @@
+DROP TABLE last_numbers;
+DROP TABLE project_keys;
+DROP TABLE realms;

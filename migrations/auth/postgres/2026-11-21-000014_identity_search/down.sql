@@ -1,0 +1,2 @@
+DROP INDEX identities_realm;
+DROP INDEX identities_email;

@@ -1,0 +1,3 @@
+DROP TABLE letter_counts;
+DROP TABLE reset_requests;
+DROP TABLE letters;

@@ -1,0 +1,2 @@
+DROP INDEX identities_realm_email;
+DROP TABLE cipher_keys;

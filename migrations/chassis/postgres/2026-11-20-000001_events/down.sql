@@ -1,0 +1,3 @@
+DROP TABLE applied_versions;
+DROP TABLE inbox;
+DROP TABLE outbox;

@@ -1,0 +1,4 @@
+DROP TABLE closed_accounts;
+DROP TABLE pushes;
+DROP TABLE branches;
+DROP TABLE repositories;

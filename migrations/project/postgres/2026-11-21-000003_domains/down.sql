@@ -1,0 +1,2 @@
+DROP TABLE domain_versions;
+DROP TABLE domains;

@@ -1,0 +1,5 @@
+//! The account service as a program of its own.
+
+fn main() -> std::process::ExitCode {
+    chassis::run(slipway_account::service())
+}

@@ -1,0 +1,16 @@
+//! The github service with the real git at both ends, on both backends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod access;
+mod accounts;
+mod hostile;
+mod pushing;
+mod sources;
+mod support;

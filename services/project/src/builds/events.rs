@@ -1,0 +1,51 @@
+//! What the provisioner's events mean for builds and environments.
+
+use chassis::db::Db;
+use chassis::events::HandlerError;
+use common::event::{BuildProgress, Deployment, Envelope, ProvisionerEvent};
+use common::time::Time;
+
+use super::store;
+use crate::environments::EnvironmentStatus;
+use crate::environments::store::set_deployment;
+
+/// Keeps how far builds have come and what runs in environments.
+pub(crate) fn on_provisioner(
+    db: &mut Db,
+    envelope: &Envelope<ProvisionerEvent>,
+    _now: Time,
+) -> Result<(), HandlerError> {
+    match &envelope.event {
+        ProvisionerEvent::BuildStarted(progress)
+        | ProvisionerEvent::BuildProgressed(progress)
+        | ProvisionerEvent::BuildSucceeded(progress)
+        | ProvisionerEvent::BuildFailed(progress)
+        | ProvisionerEvent::BuildCancelled(progress) => apply(db, progress),
+        ProvisionerEvent::DeploymentLive(deployment)
+        | ProvisionerEvent::DeploymentRolledBack(deployment) => {
+            deployed(db, deployment, EnvironmentStatus::Live)
+        }
+        ProvisionerEvent::DeploymentFailed(deployment) => {
+            deployed(db, deployment, EnvironmentStatus::Failed)
+        }
+        ProvisionerEvent::DeploymentStopped(deployment) => {
+            deployed(db, deployment, EnvironmentStatus::Stopped)
+        }
+    }
+}
+
+fn apply(db: &mut Db, progress: &BuildProgress) -> Result<(), HandlerError> {
+    if !store::set_progress(db, progress)? {
+        // Removed for good since: nobody can ask for it any more.
+        tracing::debug!(build.id = %progress.build_id, "a build that is gone has news");
+    }
+    Ok(())
+}
+
+fn deployed(
+    db: &mut Db,
+    deployment: &Deployment,
+    status: EnvironmentStatus,
+) -> Result<(), HandlerError> {
+    Ok(set_deployment(db, deployment, status)?)
+}

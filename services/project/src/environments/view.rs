@@ -1,0 +1,55 @@
+//! Environments as callers see them.
+
+use common::id::{BuildId, EnvironmentId, ProjectId, ReleaseId};
+use common::names::EnvironmentName;
+use common::time::Time;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Environment, EnvironmentStatus};
+use crate::settings::AppUrls;
+
+/// An environment as a caller sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct EnvironmentView {
+    id: EnvironmentId,
+    project_id: ProjectId,
+    name: EnvironmentName,
+    /// Where it is reached.
+    url: String,
+    /// The first part of its host name.
+    label: String,
+    /// Whether it has a database of its own.
+    database: bool,
+    /// The branch that its builds take unless told; null is the repository's default.
+    branch: Option<String>,
+    status: EnvironmentStatus,
+    /// Why it isn't live, where that is known.
+    status_reason: Option<String>,
+    /// The build whose release answers.
+    live_build_id: Option<BuildId>,
+    live_release_id: Option<ReleaseId>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl EnvironmentView {
+    /// Shows an environment.
+    pub(crate) fn new(environment: Environment, urls: &AppUrls) -> Self {
+        Self {
+            url: urls.of(&environment.label),
+            id: environment.id,
+            project_id: environment.project_id,
+            name: environment.name,
+            label: environment.label,
+            database: environment.database,
+            branch: environment.branch,
+            status: environment.status,
+            status_reason: environment.status_reason,
+            live_build_id: environment.live_build_id,
+            live_release_id: environment.live_release_id,
+            created_at: environment.created_at,
+            updated_at: environment.updated_at,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The project service: projects, their environments and variables, what was asked to be
+//! built and what came of it, and under which names apps are reached.
+//!
+//! It decides what is wanted and tells so by events; the provisioner makes it so, and tells
+//! in turn what has become of it.
+
+mod answer;
+mod builds;
+mod credentials;
+mod domains;
+mod environments;
+mod etag;
+mod logs;
+mod openapi;
+mod paths;
+mod projects;
+mod publications;
+mod routes;
+mod schema;
+mod settings;
+mod variables;
+
+use chassis::calls::Calls;
+use chassis::db::{Database, Migrations};
+use chassis::events::Handlers;
+use chassis::jobs::Workers;
+use chassis::members::{self, Members};
+use chassis::seal::Sealer;
+use chassis::{Assembly, Context, Service};
+use common::event::{AccountEvent, ProvisionerEvent};
+use common::time::Clock;
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi as _;
+
+use domains::check::Checker;
+use domains::name::Reserved;
+use domains::recheck::Rechecker;
+use settings::{AppUrls, AppsSection, DomainsSection, GatewaySection};
+
+/// The service's name.
+pub const NAME: &str = "project";
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) db: Database,
+    pub(crate) clock: Clock,
+    pub(crate) calls: Calls,
+    pub(crate) members: Members,
+    pub(crate) sealer: Sealer,
+    pub(crate) urls: AppUrls,
+    pub(crate) domains: Domains,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// What handlers of domains work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Domains {
+    pub(crate) checker: Checker,
+    pub(crate) reserved: Reserved,
+    pub(crate) settings: DomainsSection,
+}
+
+/// The service's tables.
+#[must_use]
+pub fn migrations() -> Migrations {
+    chassis::migrations!(
+        "../../migrations/project/postgres",
+        "../../migrations/project/sqlite"
+    )
+}
+
+/// The service.
+#[must_use]
+pub fn service() -> Service {
+    Service::new(NAME, migrations(), |context: Context| async move {
+        let apps: AppsSection = context.settings.section("apps")?;
+        let gateway: GatewaySection = context.settings.section("gateway")?;
+        let domains: DomainsSection = context.settings.section("domains")?;
+        let public_url = gateway.url().map_err(anyhow::Error::msg)?;
+        let domains = Domains {
+            checker: Checker::new(&domains)?,
+            reserved: Reserved::new(&public_url, &apps.domain),
+            settings: domains,
+        };
+        let rechecker = Rechecker::new(
+            context.db.clone(),
+            context.clock.clone(),
+            domains.checker.clone(),
+            &domains.settings,
+        );
+        let state = State {
+            urls: AppUrls::new(&apps.domain, &public_url),
+            domains,
+            db: context.db,
+            clock: context.clock,
+            calls: context.calls,
+            members: context.members,
+            sealer: context.sealer,
+            shutdown: context.shutdown,
+        };
+        let workers = projects::purge::workers(Workers::new(), state.clone());
+        Ok(Assembly::new()
+            .data(state)
+            .routes(routes::routes)
+            .handlers(handlers())
+            .workers(workers)
+            .task("domains", |shutdown| rechecker.run(shutdown))
+            .openapi(openapi::ApiDoc::openapi()))
+    })
+    .section::<DomainsSection>("domains")
+}
+
+/// What the service does on events.
+fn handlers() -> Handlers {
+    Handlers::new()
+        .on::<AccountEvent>("memberships", members::handle)
+        .on::<AccountEvent>("closed_accounts", projects::events::on_account)
+        .on::<ProvisionerEvent>("progress", builds::events::on_provisioner)
+}

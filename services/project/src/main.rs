@@ -1,0 +1,5 @@
+//! Runs the project service by itself.
+
+fn main() -> std::process::ExitCode {
+    chassis::run(slipway_project::service())
+}

@@ -1,0 +1,86 @@
+//! The service's URL tree.
+
+use chassis::http::Routes;
+
+use crate::variables::runtime;
+use crate::{builds, credentials, domains, environments, logs, projects, publications, variables};
+
+/// Every route.
+pub(crate) fn routes(r: &mut Routes) {
+    r.post("/v1/accounts/{account_id}/projects", projects::http::create);
+    r.get("/v1/accounts/{account_id}/projects", projects::http::list);
+    let project = "/v1/accounts/{account_id}/projects/{project_id}";
+    r.get(project, projects::http::get);
+    r.patch(project, projects::http::change);
+    r.delete(project, projects::http::delete);
+
+    let aws = format!("{project}/credentials/aws");
+    r.put(&aws, credentials::http::put);
+    r.get(&aws, credentials::http::get);
+    r.delete(&aws, credentials::http::delete);
+
+    r.post(&format!("{project}/build"), builds::http::request);
+    r.get(&format!("{project}/builds"), builds::http::list);
+    r.get(&format!("{project}/builds/{{build_id}}"), builds::http::get);
+    r.post(
+        &format!("{project}/builds/{{build_id}}/cancel"),
+        builds::http::cancel,
+    );
+    r.get(
+        &format!("{project}/builds/{{build_id}}/logs"),
+        logs::http::of_build,
+    );
+
+    r.post(
+        &format!("{project}/environments"),
+        environments::http::create,
+    );
+    r.get(&format!("{project}/environments"), environments::http::list);
+    let environment = format!("{project}/environments/{{environment_id}}");
+    r.get(&environment, environments::http::get);
+    r.patch(&environment, environments::http::change);
+    r.delete(&environment, environments::http::delete);
+    r.get(&format!("{environment}/logs"), logs::http::of_environment);
+    r.post(&format!("{environment}/rollback"), builds::http::roll_back);
+
+    r.put(&format!("{environment}/variables"), variables::http::put);
+    r.get(&format!("{environment}/variables"), variables::http::list);
+    r.delete(
+        &format!("{environment}/variables"),
+        variables::http::delete_all,
+    );
+    r.delete(
+        &format!("{environment}/variables/{{name}}"),
+        variables::http::delete,
+    );
+
+    r.put(
+        &format!("{environment}/publication"),
+        publications::http::put,
+    );
+    r.get(
+        &format!("{environment}/publication"),
+        publications::http::get,
+    );
+    r.delete(
+        &format!("{environment}/publication"),
+        publications::http::withdraw,
+    );
+    r.post(
+        &format!("{environment}/publication/approve"),
+        publications::http::approve,
+    );
+
+    let domains = format!("{environment}/domains");
+    r.get(&domains, domains::http::list);
+    r.post(&domains, domains::http::claim);
+    let domain = format!("{domains}/{{domain}}");
+    r.get(&domain, domains::http::get);
+    r.delete(&domain, domains::http::remove);
+    r.post(&format!("{domain}/verify"), domains::http::verify);
+
+    r.internal_get(
+        "/internal/environments/{environment_id}/runtime",
+        runtime::get,
+    );
+}

@@ -1,0 +1,138 @@
+//! The tables, one description for both backends.
+
+diesel::table! {
+    projects (id) {
+        id -> Text,
+        account_id -> Text,
+        name -> Text,
+        slug -> Text,
+        repo_owner -> Text,
+        repo_name -> Text,
+        aws_external_id -> Text,
+        version -> BigInt,
+        created_by -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        deleted_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    labels (label) {
+        label -> Text,
+        environment_id -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    environments (id) {
+        id -> Text,
+        project_id -> Text,
+        account_id -> Text,
+        name -> Text,
+        label -> Text,
+        database -> Bool,
+        branch -> Nullable<Text>,
+        status -> Text,
+        status_reason -> Nullable<Text>,
+        live_build_id -> Nullable<Text>,
+        live_release_id -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        deleted_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    variables (environment_id, name) {
+        environment_id -> Text,
+        name -> Text,
+        sealed -> Binary,
+        secret -> Bool,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    builds (id) {
+        id -> Text,
+        project_id -> Text,
+        environment_id -> Text,
+        kind -> Text,
+        git_ref -> Nullable<Text>,
+        rollback_to -> Nullable<Text>,
+        state -> Text,
+        cancel_requested -> Bool,
+        commit_id -> Nullable<Text>,
+        commit_message -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        requested_by -> Nullable<Text>,
+        requested_at -> Timestamp,
+        started_at -> Nullable<Timestamp>,
+        finished_at -> Nullable<Timestamp>,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    publications (name) {
+        name -> Text,
+        account_id -> Text,
+        environment_id -> Text,
+        visibility -> Text,
+        scopes -> Text,
+        rules -> Text,
+        approved -> Bool,
+        version -> BigInt,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        withdrawn_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    domains (environment_id, domain) {
+        environment_id -> Text,
+        domain -> Text,
+        account_id -> Text,
+        proof -> Text,
+        status -> Text,
+        method -> Nullable<Text>,
+        problem -> Nullable<Text>,
+        created_at -> Timestamp,
+        checked_at -> Nullable<Timestamp>,
+        verified_at -> Nullable<Timestamp>,
+        failing_since -> Nullable<Timestamp>,
+        next_check_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    domain_versions (domain) {
+        domain -> Text,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    aws_credentials (project_id) {
+        project_id -> Text,
+        access_key_id -> Nullable<Text>,
+        sealed_secret -> Nullable<Binary>,
+        role_arn -> Nullable<Text>,
+        region -> Text,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    closed_accounts (account_id) {
+        account_id -> Text,
+        closed_at -> Timestamp,
+    }
+}
+
+diesel::joinable!(builds -> projects (project_id));
+diesel::allow_tables_to_appear_in_same_query!(builds, projects);

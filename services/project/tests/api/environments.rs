@@ -1,0 +1,85 @@
+use common::event::ProjectEvent;
+use reqwest::Method;
+use serde_json::json;
+use testkit::on_both_backends;
+
+use crate::fakes::unique;
+use crate::harness::run;
+
+on_both_backends! {
+    async fn an_environment_is_made_changed_and_deleted(backend: Backend) {
+        run(backend, async |api| {
+            let owner = api.account();
+            let project = api.project(&owner, &unique("shop")).await;
+            let all = format!("{}/environments", project.path);
+            let body = json!({ "name": "staging", "database": true, "branch": "develop" });
+            let environment = api.post(&all, &owner, body.clone()).await.expect(201)["environment"].clone();
+            assert_eq!(environment["database"], true);
+            assert_eq!(environment["branch"], "develop");
+            api.post(&all, &owner, body.clone()).await.refused(409, "environment_exists");
+
+            let path = format!("{all}/{}", environment["id"].as_str().unwrap());
+            let change = |tag: &'static str| {
+                let body = json!({ "database": false, "branch": null });
+                api.request(Method::PATCH, &path, &owner.token).header("if-match", tag).json(&body)
+            };
+            api.send(change("\"9\"")).await.refused(412, "precondition_failed");
+            let changed = api.send(change("\"1\"")).await.expect(200);
+            assert_eq!(changed["environment"]["database"], false);
+            assert_eq!(changed["environment"]["branch"], json!(null));
+            let listed = api.get(&all, &owner).await.expect(200);
+            let names: Vec<_> = listed["environments"].as_array().unwrap().iter().map(|e| e["name"].clone()).collect();
+            assert_eq!(names, ["staging", "production"]);
+
+            api.delete(&path, &owner).await.expect(200);
+            api.get(&path, &owner).await.refused(404, "not_found");
+            let told = api.told(environment["id"].as_str().unwrap(), 3).await;
+            let kinds: Vec<_> = told.iter().map(|envelope| &envelope.event).collect();
+            assert!(matches!(kinds[..], [
+                ProjectEvent::EnvironmentCreated(_),
+                ProjectEvent::EnvironmentUpdated(_),
+                ProjectEvent::EnvironmentDeleted(_),
+            ]));
+            let again = api.post(&all, &owner, body).await.expect(201);
+            assert_ne!(again["environment"]["label"], environment["label"], "the label stays reserved");
+        }).await;
+    }
+
+    async fn of_two_environments_of_one_name_asked_for_at_once_one_is_made(backend: Backend) {
+        run(backend, async |api| {
+            let owner = api.account();
+            let project = api.project(&owner, &unique("shop")).await;
+            let all = format!("{}/environments", project.path);
+            let ask = || api.post(&all, &owner, json!({ "name": "staging" }));
+            let (one, other) = tokio::join!(ask(), ask());
+            let mut statuses = [one.status.as_u16(), other.status.as_u16()];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [201, 409]);
+        }).await;
+    }
+
+    async fn a_long_name_still_makes_a_label_that_fits(backend: Backend) {
+        run(backend, async |api| {
+            let owner = api.account();
+            let name = "a very long name that goes on and on and on and on until it ends";
+            let (first, second) = (api.project(&owner, name).await, api.project(&owner, name).await);
+            for label in [&first.label, &second.label] {
+                assert!(label.len() <= 63 && label.contains("-production"), "{label}");
+            }
+            assert_ne!(first.label, second.label);
+        }).await;
+    }
+
+    async fn a_wrong_environment_name_is_refused(backend: Backend) {
+        run(backend, async |api| {
+            let owner = api.account();
+            let project = api.project(&owner, "shop").await;
+            let all = format!("{}/environments", project.path);
+            for name in ["", "Staging", "a_b", "1st", "-x", &"x".repeat(33)] {
+                api.post(&all, &owner, json!({ "name": name })).await.refused(422, "invalid_data");
+            }
+            let branch = json!({ "name": "x", "branch": "-oProxyCommand=x" });
+            api.post(&all, &owner, branch).await.refused(422, "invalid_data");
+        }).await;
+    }
+}

@@ -1,0 +1,23 @@
+//! The project service over HTTP, with the real chassis under it and fakes in the place of the other services.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod access;
+mod builds;
+mod credentials;
+mod domains;
+mod environments;
+mod events;
+mod fakes;
+mod harness;
+mod logs;
+mod names;
+mod projects;
+mod publications;
+mod variables;

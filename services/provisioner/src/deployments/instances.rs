@@ -1,0 +1,115 @@
+//! Queries of instances: which copies of releases are where, and which of them are to be stopped.
+
+use chassis::db::Db;
+use common::id::{EnvironmentId, ReleaseId};
+use common::time::Time;
+use diesel::prelude::*;
+
+use crate::schema::{deployments as d, instances as i};
+
+/// An instance on record.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = i)]
+pub(crate) struct InstanceRow {
+    pub(crate) id: String,
+    pub(crate) environment_id: EnvironmentId,
+    pub(crate) release_id: ReleaseId,
+    pub(crate) node: String,
+    pub(crate) sealed_secrets: Vec<u8>,
+    pub(crate) output_offset: i64,
+    pub(crate) created_at: Time,
+    pub(crate) retire_at: Option<Time>,
+}
+
+/// Keeps a new instance, before it is started.
+pub(crate) fn insert(db: &mut Db, row: &InstanceRow) -> QueryResult<()> {
+    diesel::insert_into(i::table)
+        .values(row.clone())
+        .execute(db)
+        .map(drop)
+}
+
+/// The instance of this id.
+pub(crate) fn find(db: &mut Db, id: &str) -> QueryResult<Option<InstanceRow>> {
+    i::table
+        .find(id)
+        .select(InstanceRow::as_select())
+        .first(db)
+        .optional()
+}
+
+/// All instances of a node.
+pub(crate) fn of_node(db: &mut Db, node: &str) -> QueryResult<Vec<InstanceRow>> {
+    i::table
+        .filter(i::node.eq(node))
+        .order(i::id)
+        .select(InstanceRow::as_select())
+        .load(db)
+}
+
+/// The instances of a node that are to be stopped by now.
+pub(crate) fn to_retire(db: &mut Db, node: &str, now: Time) -> QueryResult<Vec<InstanceRow>> {
+    i::table
+        .filter(i::node.eq(node).and(i::retire_at.le(now)))
+        .order(i::id)
+        .select(InstanceRow::as_select())
+        .load(db)
+}
+
+/// The instances of a node that no deployment has, and that nobody has said to stop.
+pub(crate) fn stray(db: &mut Db, node: &str) -> QueryResult<Vec<String>> {
+    let live: Vec<Option<String>> = d::table
+        .filter(d::instance_id.is_not_null())
+        .select(d::instance_id)
+        .load(db)?;
+    let live: Vec<String> = live.into_iter().flatten().collect();
+    i::table
+        .filter(
+            i::node
+                .eq(node)
+                .and(i::retire_at.is_null())
+                .and(i::id.ne_all(live)),
+        )
+        .select(i::id)
+        .load(db)
+}
+
+/// Has an instance stopped at `at`.
+pub(crate) fn retire(db: &mut Db, id: &str, at: Time) -> QueryResult<()> {
+    diesel::update(i::table.find(id))
+        .set(i::retire_at.eq(at))
+        .execute(db)
+        .map(drop)
+}
+
+/// Has all instances of an environment stopped at `at`.
+pub(crate) fn retire_all(db: &mut Db, environment: &EnvironmentId, at: Time) -> QueryResult<()> {
+    diesel::update(i::table.filter(i::environment_id.eq(environment)))
+        .set(i::retire_at.eq(at))
+        .execute(db)
+        .map(drop)
+}
+
+/// Whether an environment has an instance anywhere.
+pub(crate) fn any(db: &mut Db, environment: &EnvironmentId) -> QueryResult<bool> {
+    let found = i::table
+        .filter(i::environment_id.eq(environment))
+        .select(i::id)
+        .first::<String>(db)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Notes how much of an instance's output is in the log; answers whether nobody else has noted more since.
+pub(crate) fn advance(db: &mut Db, id: &str, from: i64, to: i64) -> QueryResult<bool> {
+    let row = i::table.find(id).filter(i::output_offset.eq(from));
+    Ok(diesel::update(row)
+        .set(i::output_offset.eq(to))
+        .execute(db)?
+        == 1)
+}
+
+/// Takes a stopped instance off the record.
+pub(crate) fn remove(db: &mut Db, id: &str) -> QueryResult<()> {
+    diesel::delete(i::table.find(id)).execute(db).map(drop)
+}

@@ -1,0 +1,75 @@
+//! Deployments: what answers for each environment, and keeping it so.
+
+pub(crate) mod instances;
+pub(crate) mod launch;
+pub(crate) mod reconcile;
+pub(crate) mod recover;
+pub(crate) mod store;
+pub(crate) mod switch;
+pub(crate) mod watch;
+
+use std::net::SocketAddr;
+
+use chassis::db::Db;
+use chassis::events::emit;
+use common::event::ProvisionerEvent;
+use common::id::{AccountId, BuildId, EnvironmentId, ProjectId, ReleaseId};
+use common::time::Time;
+use diesel::QueryResult;
+
+/// What answers for an environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Deployment {
+    pub(crate) environment_id: EnvironmentId,
+    pub(crate) project_id: ProjectId,
+    pub(crate) account_id: AccountId,
+    pub(crate) label: String,
+    pub(crate) has_database: bool,
+    pub(crate) release_id: Option<ReleaseId>,
+    pub(crate) build_id: Option<BuildId>,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) upstreams: Vec<SocketAddr>,
+    pub(crate) hold_until: Option<Time>,
+    pub(crate) reason: Option<String>,
+    pub(crate) version: i64,
+    pub(crate) deleted_at: Option<Time>,
+}
+
+/// What is told about a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It runs.
+    Live,
+    /// It runs an earlier release again.
+    RolledBack,
+    /// It doesn't run, though it should.
+    Failed,
+    /// It runs no more.
+    Stopped,
+}
+
+impl Deployment {
+    /// Keeps what has changed and tells it.
+    pub(crate) fn change(&mut self, db: &mut Db, news: News, now: Time) -> QueryResult<()> {
+        self.version += 1;
+        store::update(db, self)?;
+        let state = common::event::Deployment {
+            environment_id: self.environment_id.clone(),
+            project_id: self.project_id.clone(),
+            account_id: self.account_id.clone(),
+            label: self.label.clone(),
+            release_id: self.release_id.clone(),
+            build_id: self.build_id.clone(),
+            upstreams: self.upstreams.clone(),
+            hold_until: self.hold_until,
+            reason: self.reason.clone(),
+        };
+        let event = match news {
+            News::Live => ProvisionerEvent::DeploymentLive(state),
+            News::RolledBack => ProvisionerEvent::DeploymentRolledBack(state),
+            News::Failed => ProvisionerEvent::DeploymentFailed(state),
+            News::Stopped => ProvisionerEvent::DeploymentStopped(state),
+        };
+        emit(db, event, self.version, now)
+    }
+}

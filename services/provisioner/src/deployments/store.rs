@@ -1,0 +1,148 @@
+//! Queries of deployments. Who changes one holds its lock, so that two changes don't mix.
+
+use chassis::db::{self, Db};
+use common::event::EnvironmentState;
+use common::id::{AccountId, BuildId, EnvironmentId, ProjectId, ReleaseId};
+use common::time::Time;
+use diesel::prelude::*;
+use diesel::result::Error;
+
+use super::Deployment;
+use crate::schema::deployments as d;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = d)]
+struct Row {
+    environment_id: EnvironmentId,
+    project_id: ProjectId,
+    account_id: AccountId,
+    label: String,
+    has_database: bool,
+    release_id: Option<ReleaseId>,
+    build_id: Option<BuildId>,
+    instance_id: Option<String>,
+    upstreams: String,
+    hold_until: Option<Time>,
+    reason: Option<String>,
+    version: i64,
+    deleted_at: Option<Time>,
+}
+
+impl Row {
+    fn deployment(self) -> QueryResult<Deployment> {
+        let upstreams = serde_json::from_str(&self.upstreams)
+            .map_err(|error| Error::DeserializationError(Box::new(error)))?;
+        Ok(Deployment {
+            environment_id: self.environment_id,
+            project_id: self.project_id,
+            account_id: self.account_id,
+            label: self.label,
+            has_database: self.has_database,
+            release_id: self.release_id,
+            build_id: self.build_id,
+            instance_id: self.instance_id,
+            upstreams,
+            hold_until: self.hold_until,
+            reason: self.reason,
+            version: self.version,
+            deleted_at: self.deleted_at,
+        })
+    }
+}
+
+/// The deployment of an environment.
+pub(crate) fn find(db: &mut Db, environment: &EnvironmentId) -> QueryResult<Option<Deployment>> {
+    d::table
+        .find(environment)
+        .select(Row::as_select())
+        .first(db)
+        .optional()?
+        .map(Row::deployment)
+        .transpose()
+}
+
+/// The same, for a change in this transaction.
+pub(crate) fn locked(db: &mut Db, environment: &EnvironmentId) -> QueryResult<Option<Deployment>> {
+    db::lock(db, &format!("deployment:{environment}"))?;
+    find(db, environment)
+}
+
+/// The deployment that an instance is live for.
+pub(crate) fn of_instance(db: &mut Db, instance: &str) -> QueryResult<Option<Deployment>> {
+    let found: Option<EnvironmentId> = d::table
+        .filter(d::instance_id.eq(instance))
+        .select(d::environment_id)
+        .first(db)
+        .optional()?;
+    match found {
+        // What is live may change until the lock is held.
+        Some(id) => Ok(locked(db, &id)?
+            .filter(|deployment| deployment.instance_id.as_deref() == Some(instance))),
+        None => Ok(None),
+    }
+}
+
+/// Takes over what the project service says of an environment; makes its row if there is none.
+/// The caller's transaction holds its lock afterwards.
+pub(crate) fn learn(db: &mut Db, environment: &EnvironmentState) -> QueryResult<Deployment> {
+    if let Some(mut known) = locked(db, &environment.environment_id)? {
+        if known.label != environment.label || known.has_database != environment.database {
+            known.label.clone_from(&environment.label);
+            known.has_database = environment.database;
+            update(db, &known)?;
+        }
+        return Ok(known);
+    }
+    let new = Deployment {
+        environment_id: environment.environment_id.clone(),
+        project_id: environment.project_id.clone(),
+        account_id: environment.account_id.clone(),
+        label: environment.label.clone(),
+        has_database: environment.database,
+        release_id: None,
+        build_id: None,
+        instance_id: None,
+        upstreams: Vec::new(),
+        hold_until: None,
+        reason: None,
+        version: 0,
+        deleted_at: None,
+    };
+    diesel::insert_into(d::table)
+        .values((
+            d::environment_id.eq(&new.environment_id),
+            d::project_id.eq(&new.project_id),
+            d::account_id.eq(&new.account_id),
+            d::label.eq(&new.label),
+            d::has_database.eq(new.has_database),
+            d::upstreams.eq("[]"),
+            d::version.eq(0),
+        ))
+        .execute(db)?;
+    Ok(new)
+}
+
+/// Keeps what has changed.
+pub(crate) fn update(db: &mut Db, deployment: &Deployment) -> QueryResult<()> {
+    let upstreams = serde_json::to_string(&deployment.upstreams)
+        .map_err(|error| Error::SerializationError(Box::new(error)))?;
+    let changed = diesel::update(d::table.find(&deployment.environment_id))
+        .set((
+            d::label.eq(&deployment.label),
+            d::has_database.eq(deployment.has_database),
+            d::release_id.eq(&deployment.release_id),
+            d::build_id.eq(&deployment.build_id),
+            d::instance_id.eq(&deployment.instance_id),
+            d::upstreams.eq(upstreams),
+            d::hold_until.eq(deployment.hold_until),
+            d::reason.eq(&deployment.reason),
+            d::version.eq(deployment.version),
+            d::deleted_at.eq(deployment.deleted_at),
+        ))
+        .execute(db)?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
+}

@@ -1,0 +1,7 @@
+//! The service as the others meet it: events in, events out, logs over HTTP, apps that answer.
+
+mod builds;
+mod ends;
+mod recovery;
+mod switches;
+mod world;

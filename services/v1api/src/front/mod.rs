@@ -1,0 +1,408 @@
+//! The way of every request: host, route, caller, upstream, count.
+//!
+//! A [`Worker`] belongs to one thread and shares nothing that it would have to wait for: it has
+//! its own connections, its own copies of verified tokens and memberships, its own counts.
+
+mod apps;
+mod catchall;
+mod client;
+mod meter;
+mod platform;
+mod session;
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody as _};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{HOST, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use chassis::Context;
+use chassis::http::{ApiError, Front};
+use chassis::telemetry::TraceContext;
+use common::problem::Problem;
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::watch;
+
+use crate::edge::access::Access;
+use crate::edge::cors::Cors;
+use crate::edge::forward::ForwardSigner;
+use crate::edge::guard::Guard;
+use crate::edge::sessions::Sessions;
+use crate::edge::tokens::{Known, Tokens};
+use crate::hosts::{BadHost, Hosts, Site};
+use crate::limits::broker::Meters;
+use crate::proxy::headers::{self, Hop, Policy};
+use crate::proxy::{ForwardError, Head, Limits, Upstreams};
+use crate::rules::Rules;
+use crate::table::{Table, View};
+use crate::usage::endpoints::Published;
+use crate::usage::{self, Endpoints, Spent, Tallies, Tally};
+pub(crate) use client::{Origin, Trusted};
+use meter::{Inward, Kind, Metered};
+
+/// How often a worker looks for connections that have been unused for too long.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// What all workers of the gateway are made from.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    /// The service's surroundings.
+    pub(crate) context: Context,
+    /// The hosts it answers on.
+    pub(crate) hosts: Hosts,
+    /// Who may call across origins.
+    pub(crate) cors: Cors,
+    /// The routes as they change.
+    pub(crate) routes: watch::Receiver<Arc<Table>>,
+    /// Waiting and keeping.
+    pub(crate) limits: Limits,
+    /// The longest body that is passed on.
+    pub(crate) max_body: u64,
+    /// Signs what upstreams get.
+    pub(crate) signer: ForwardSigner,
+    /// What is known of keys and limits beside what tokens say.
+    pub(crate) rules: Rules,
+    /// What is left of quotas.
+    pub(crate) meters: Meters,
+    /// Where calls are counted.
+    pub(crate) tallies: Tallies,
+    /// The endpoints that services publish, as they change.
+    pub(crate) published: watch::Receiver<Arc<Published>>,
+    /// The platform services' addresses, as `host:port`.
+    pub(crate) services: HashMap<&'static str, Arc<str>>,
+    /// Proxies in front.
+    pub(crate) trusted: Trusted,
+    /// What stands behind an app's label in its host, with the public port if there is one.
+    pub(crate) apps_authority: String,
+    /// The issuer of all tokens, which is also the default namespace.
+    pub(crate) issuer: Arc<str>,
+}
+
+/// One thread's gateway.
+pub(crate) struct Worker {
+    gateway: Gateway,
+    view: View,
+    upstreams: Rc<Upstreams>,
+    tokens: Tokens,
+    sessions: Sessions,
+    access: Access,
+    guard: Guard,
+    tally: Arc<Tally>,
+    endpoints: Endpoints,
+    turn: Cell<usize>,
+}
+
+/// A request on its way in.
+pub(crate) struct Arrival {
+    request: HttpRequest,
+    payload: Payload,
+    origin: Origin,
+    trace: TraceContext,
+}
+
+/// Where a request goes.
+enum Place {
+    /// To an app.
+    App(String),
+    /// To nothing but what shows that a domain is meant to be served here.
+    Shown(String),
+    /// To the gateway's own routes.
+    Own,
+    /// Elsewhere on the platform's host.
+    Platform(platform::What),
+    /// To no host of ours.
+    Nowhere(Problem),
+}
+
+/// A service's name, as its calls are counted.
+#[derive(Default)]
+enum Label {
+    /// Of none.
+    #[default]
+    None,
+    /// Of the platform.
+    Own(&'static str),
+    /// Of the table.
+    Shared(Arc<str>),
+}
+
+/// As what a call is counted.
+struct Counted {
+    known: Option<Rc<Known>>,
+    service: Label,
+    endpoint: Cow<'static, str>,
+}
+
+impl Default for Counted {
+    /// A call that says nothing of a caller or a service.
+    fn default() -> Self {
+        Self {
+            known: None,
+            service: Label::None,
+            endpoint: usage::OTHER.into(),
+        }
+    }
+}
+
+impl Label {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::None => "-",
+            Self::Own(name) => name,
+            Self::Shared(name) => name,
+        }
+    }
+}
+
+/// An answer, and as what its call is counted.
+struct Outcome {
+    response: Result<HttpResponse, ApiError>,
+    counted: Counted,
+}
+
+impl Worker {
+    /// A worker of this gateway, for the thread that it is made on.
+    pub(crate) fn new(gateway: &Gateway) -> Rc<Self> {
+        let context = &gateway.context;
+        let worker = Rc::new(Self {
+            view: View::new(gateway.routes.clone()),
+            upstreams: Upstreams::new(gateway.limits),
+            tokens: Tokens::new(context.verifier.clone(), context.clock.clone()),
+            sessions: Sessions::new(context.clone()),
+            access: Access::new(context.clone()),
+            guard: Guard::new(
+                gateway.rules.clone(),
+                gateway.meters.clone(),
+                context.clock.clone(),
+            ),
+            tally: gateway.tallies.add(),
+            endpoints: Endpoints::new(gateway.published.clone()),
+            turn: Cell::new(0),
+            gateway: gateway.clone(),
+        });
+        let upstreams = Rc::downgrade(&worker.upstreams);
+        actix_web::rt::spawn(async move {
+            while let Some(upstreams) = upstreams.upgrade() {
+                upstreams.sweep(Instant::now());
+                drop(upstreams);
+                tokio::time::sleep(SWEEP).await;
+            }
+        });
+        worker
+    }
+
+    async fn serve(
+        self: Rc<Self>,
+        request: ServiceRequest,
+        inner: Next<BoxBody>,
+    ) -> Result<ServiceResponse, actix_web::Error> {
+        let began = Instant::now();
+        let now = self.gateway.context.clock.now();
+        let trace = TraceContext::of_request(request.headers(), now);
+        let request_id = HeaderValue::from_str(&trace.request_id);
+        let origin = self.gateway.trusted.origin(request.request());
+        let method = request.method().clone();
+        let (inward, request) = Inward::of(request);
+        let place = self.place(request.request());
+        let answering = async {
+            let (response, counted) = match place {
+                Place::Own => self.own(request, inner, &origin).await?,
+                place => {
+                    let (request, payload) = request.into_parts();
+                    let arrival = Arrival {
+                        request: request.clone(),
+                        payload,
+                        origin,
+                        trace: trace.clone(),
+                    };
+                    let (response, counted) = self.answer(place, arrival).await;
+                    (ServiceResponse::new(request, response), counted)
+                }
+            };
+            Ok(self.count(counted, method, began, inward, response))
+        };
+        let answered: Result<ServiceResponse, actix_web::Error> =
+            trace.clone().scope(answering).await;
+        let mut response = answered?;
+        if let Ok(request_id) = request_id {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static("x-request-id"), request_id);
+        }
+        Ok(response)
+    }
+
+    /// Decides by host, then by path.
+    fn place(&self, request: &HttpRequest) -> Place {
+        match site(&self.gateway.hosts, request) {
+            Ok(Site::App(label)) => Place::App(label.into_owned()),
+            Ok(Site::Platform) => platform::place(request),
+            Ok(Site::Other(host)) => self.place_of_domain(&host, request.uri().path()),
+            Err(bad) => Place::Nowhere(Problem::bad_request("bad_host", bad.0)),
+        }
+    }
+
+    async fn answer(&self, place: Place, arrival: Arrival) -> (HttpResponse, Counted) {
+        let outcome = match place {
+            Place::App(label) => self.app(&label, arrival).await,
+            Place::Platform(what) => return self.platform(what, arrival).await,
+            Place::Shown(content) => apps::shown(content),
+            Place::Nowhere(problem) => Outcome::refused(problem.into()),
+            Place::Own => Outcome::refused(Problem::not_found("route").into()),
+        };
+        (
+            outcome.response.unwrap_or_else(|error| answer_to(&error)),
+            outcome.counted,
+        )
+    }
+
+    /// Counts a call; what its bodies come to, if that isn't known yet, when they have ended.
+    fn count(
+        &self,
+        counted: Counted,
+        method: Method,
+        began: Instant,
+        inward: Inward,
+        response: ServiceResponse,
+    ) -> ServiceResponse {
+        let kind = Kind {
+            counted,
+            status_class: u8::try_from(response.status().as_u16() / 100).unwrap_or(0),
+            hour: usage::hour_of(self.gateway.context.clock.now()),
+            method,
+        };
+        let outward = meter::short(&kind.method, response.response().body().size());
+        let spent = Spent {
+            time: began.elapsed(),
+            bytes_in: inward.known(),
+            bytes_out: outward.unwrap_or(0),
+        };
+        kind.with_call(|call| self.tally.count(call, &spent));
+        if outward.is_some() && matches!(inward, Inward::Known(_)) {
+            return response;
+        }
+        let tally = Arc::clone(&self.tally);
+        let is_measured = outward.is_none();
+        response
+            .map_body(|_, body| BoxBody::new(Metered::new(body, tally, kind, inward, is_measured)))
+    }
+
+    fn next_turn(&self) -> usize {
+        let turn = self.turn.get();
+        self.turn.set(turn.wrapping_add(1));
+        turn
+    }
+}
+
+impl Front for Worker {
+    fn handle(
+        self: Rc<Self>,
+        request: ServiceRequest,
+        inner: Next<BoxBody>,
+    ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>> {
+        Box::pin(self.serve(request, inner))
+    }
+}
+
+impl Outcome {
+    /// A refusal that says nothing of a caller or a service.
+    fn refused(error: ApiError) -> Self {
+        Self {
+            response: Err(error),
+            counted: Counted::default(),
+        }
+    }
+}
+
+impl Arrival {
+    /// The authority that the client asked for, as it wrote it.
+    fn authority(&self) -> &str {
+        authority(&self.request).unwrap_or_default()
+    }
+
+    /// The head of the request as an upstream gets it: what the client sent and may pass, and the
+    /// way so far. `token` stands for whatever authorization the client sent.
+    fn head(
+        &self,
+        target: &str,
+        host: &str,
+        policy: Policy,
+        token: Option<&str>,
+    ) -> Result<Head, ApiError> {
+        let method = self.request.method().as_str();
+        let mut head =
+            Head::new(method, target).ok_or_else(|| apps::failed(&ForwardError::Unsendable))?;
+        head.put("host", host);
+        let from = self.request.headers();
+        headers::pass(&mut head, from, policy, token.is_some());
+        if let Some(token) = token {
+            head.put_all("authorization", &[b"Bearer ", token.as_bytes()]);
+        }
+        let Origin {
+            peer,
+            client,
+            trusted,
+            scheme,
+        } = &self.origin;
+        let hop = Hop {
+            client: *client,
+            peer: *peer,
+            trusted: *trusted,
+            host: self.authority(),
+            scheme,
+        };
+        headers::add_forwarded(&mut head, from, &hop);
+        let trace = &self.trace;
+        head.put("x-request-id", &*trace.request_id);
+        let (trace_id, span_id) = (trace.trace_id.as_bytes(), trace.span_id.as_bytes());
+        head.put_all("traceparent", &[b"00-", trace_id, b"-", span_id, b"-01"]);
+        Ok(head)
+    }
+}
+
+/// The target's own authority goes before the header (RFC 9112, section 3.2.2).
+fn authority(request: &HttpRequest) -> Option<&str> {
+    let target = request
+        .uri()
+        .authority()
+        .map(actix_web::http::uri::Authority::as_str);
+    target.or_else(|| request.headers().get(HOST)?.to_str().ok())
+}
+
+/// Whose host a request names. More than one name for it is refused, even where a rule would
+/// choose: the upstream might choose otherwise.
+fn site<'a>(hosts: &Hosts, request: &'a HttpRequest) -> Result<Site<'a>, BadHost> {
+    let mut values = request.headers().get_all(HOST);
+    let first = values.next().ok_or(BadHost("The request names no host"))?;
+    if values.next().is_some() {
+        return Err(BadHost("The request names more than one host"));
+    }
+    let host = first
+        .to_str()
+        .map_err(|_why| BadHost("The host is not a name"))?;
+    if *request.method() == Method::CONNECT || !request.uri().path().starts_with('/') {
+        return Err(BadHost("The request's target must be a path"));
+    }
+    if let Some(target) = request.uri().authority()
+        && crate::hosts::host_name(target.as_str())? != crate::hosts::host_name(host)?
+    {
+        return Err(BadHost("The request names two different hosts"));
+    }
+    hosts.site(host)
+}
+
+/// A refusal or failure as an answer. Its cause goes to the log under the request's id: only then is a
+/// span made, since most requests have nothing to log.
+fn answer_to(error: &ApiError) -> HttpResponse {
+    let span = TraceContext::current().map_or_else(tracing::Span::none, |trace| {
+        tracing::info_span!("request", service = crate::NAME, request_id = %trace.request_id, trace_id = %trace.trace_id)
+    });
+    span.in_scope(|| error.error_response())
+}

@@ -1,0 +1,189 @@
+//! The gateway: the platform's one public address.
+//!
+//! The host of a request decides first. An app's host, `<label>.<apps domain>`, belongs to the app:
+//! all its paths, its cookies, its `Authorization`, its CORS; so does a domain of an account's own that
+//! has been verified. On the platform's own host (that of the
+//! public URL, `localhost`, or an IP literal) the table in `platform` says which service answers,
+//! and `/v1/<name>/…` reaches whatever is named or published under that name. Any other host: 421.
+//!
+//! A published service learns who calls from the header `Slipway-Identity`, a `forward+jwt` of at
+//! most a minute with the audience `service:<name>`, to be verified with the keys at
+//! `/.well-known/forward-jwks.json`, as the crate `slipway-forward` does for actix-web. It never sees
+//! the caller's own credentials. What a publication says of its endpoints, of other origins' pages, of
+//! time and size, holds here.
+//!
+//! An API key is the JWT itself. Secret scanners find it by its head, which begins with
+//! `"typ":"key+jwt"`: `eyJ0eXAiOiJrZXkrand0Iiwi[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}`.
+
+mod docs;
+mod edge;
+mod front;
+mod hosts;
+mod keys;
+mod limits;
+mod network;
+mod platform;
+mod proxy;
+mod ready;
+mod routes;
+mod rules;
+mod schema;
+mod services;
+pub mod settings;
+mod state;
+mod table;
+mod usage;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use chassis::events::Handlers;
+use chassis::settings::{HttpSettings, TokenSettings};
+use chassis::{Assembly, Context, Service};
+use common::event::{AccountEvent, AuthEvent, ProjectEvent, ProvisionerEvent};
+use url::Url;
+use utoipa::OpenApi as _;
+
+use crate::edge::cors::Cors;
+use crate::edge::forward::ForwardSigner;
+use crate::front::{Gateway, Trusted, Worker};
+use crate::hosts::Hosts;
+use crate::limits::broker::Meters;
+use crate::proxy::Limits;
+use crate::rules::Rules;
+use crate::settings::{AppsSettings, CorsSettings, GatewaySettings};
+use crate::state::State;
+use crate::table::{events, loader::Loader};
+use crate::usage::endpoints::fetch::Fetcher;
+use crate::usage::flush::Flusher;
+use crate::usage::{CountFile, Tallies};
+
+/// The service's name.
+pub const NAME: &str = "v1api";
+
+/// The service.
+#[must_use]
+pub fn service() -> Service {
+    let migrations = chassis::migrations!(
+        "../../migrations/v1api/postgres",
+        "../../migrations/v1api/sqlite"
+    );
+    Service::new(NAME, migrations, assemble)
+        .section::<GatewaySettings>("gateway")
+        .section::<AppsSettings>("apps")
+        .section::<CorsSettings>("cors")
+}
+
+async fn assemble(context: Context) -> anyhow::Result<Assembly> {
+    let settings: GatewaySettings = context.settings.section("gateway")?;
+    let apps: AppsSettings = context.settings.section("apps")?;
+    let cors: CorsSettings = context.settings.section("cors")?;
+    let http: HttpSettings = context.settings.section("http")?;
+    let tokens: TokenSettings = context.settings.section("tokens")?;
+    let issuer: Arc<str> = tokens.issuer.into();
+    let signer = ForwardSigner::open(&context.db, &context.sealer, &context.clock, &issuer).await?;
+    let loader = Loader::start(context.db.clone()).await?;
+    let staleness = tokens.max_staleness.0;
+    let rules = Rules::start(context.db.clone(), context.clock.clone(), staleness).await?;
+    let (meters, broker) = Meters::new(context.db.clone(), context.clock.clone());
+    let usage_dir = settings.usage_dir(&context.data_dir);
+    let tallies = Tallies::new(CountFile::create(&usage_dir).with_context(|| {
+        format!(
+            "no file to count calls in can be made in {}",
+            usage_dir.display()
+        )
+    })?);
+    let flusher = Flusher::new(
+        context.db.clone(),
+        context.clock.clone(),
+        tallies.clone(),
+        usage_dir,
+    );
+    let fetcher = Fetcher::new(loader.subscribe(), settings.endpoints_refresh.0)?;
+    let port = settings
+        .public_url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    let gateway = Gateway {
+        hosts: Hosts::new(settings.public_url.host_str(), &apps.domain),
+        cors: Cors::new(
+            cors.origins.0,
+            settings.public_url.origin().ascii_serialization(),
+        ),
+        routes: loader.subscribe(),
+        limits: Limits {
+            connect: settings.connect_timeout.0,
+            head: settings.upstream_timeout.0,
+            idle: settings.idle_timeout.0,
+            idle_per_upstream: settings.idle_connections,
+        },
+        max_body: settings.max_body,
+        signer: signer.clone(),
+        rules: rules.clone(),
+        meters,
+        tallies,
+        published: fetcher.subscribe(),
+        services: origins(&context)?,
+        trusted: Trusted::parse(&http.trusted_proxies.0)?,
+        apps_authority: format!(".{}{port}", apps.domain),
+        issuer: Arc::clone(&issuer),
+        context: context.clone(),
+    };
+    let document = routes::ApiDoc::openapi();
+    let (db, clock) = (context.db.clone(), context.clock.clone());
+    let state = State {
+        rules: rules.clone(),
+        routes: loader.subscribe(),
+        loader: Arc::clone(&loader),
+        issuer,
+        signer,
+        documents: docs::Documents::new(serde_json::to_value(&document)?),
+        readiness: ready::Readiness::default(),
+        context,
+    };
+    let handlers = Handlers::new()
+        .on::<ProjectEvent>("routes", events::on_project)
+        .on::<ProvisionerEvent>("routes", events::on_provisioner)
+        .on::<AccountEvent>("memberships", events::on_account)
+        .on::<AuthEvent>("keys", keys::events::on_auth);
+    Ok(Assembly::new()
+        .data(state)
+        .routes(routes::routes)
+        .front(move || Worker::new(&gateway))
+        .handlers(handlers)
+        .openapi(document)
+        .task("routes", |shutdown| loader.run(shutdown))
+        .task("rules", |shutdown| rules.run(shutdown))
+        .task("quotas", |shutdown| broker.run(shutdown))
+        .task("rotations", |shutdown| {
+            keys::rotate::run(db, clock, shutdown)
+        })
+        .task("usage", |shutdown| flusher.run(shutdown))
+        .task("endpoints", |shutdown| fetcher.run(shutdown)))
+}
+
+/// The platform services' addresses, as `host:port`.
+fn origins(context: &Context) -> anyhow::Result<HashMap<&'static str, Arc<str>>> {
+    let mut origins = HashMap::new();
+    for service in platform::SERVICES {
+        let address = context
+            .calls
+            .directory()
+            .get(service)
+            .with_context(|| format!("no address of the {service} service"))?;
+        let url: Url = address
+            .api
+            .parse()
+            .with_context(|| format!("the address of the {service} service"))?;
+        let host = url
+            .host_str()
+            .with_context(|| format!("the address of the {service} service has no host"))?;
+        origins.insert(
+            *service,
+            format!("{host}:{}", url.port_or_known_default().unwrap_or(80)).into(),
+        );
+    }
+    Ok(origins)
+}

@@ -1,0 +1,161 @@
+//! The gateway's settings.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SLIPWAY_GATEWAY__PUBLIC_URL` | where people reach the platform |
+//! | `SLIPWAY_GATEWAY__CONNECT_TIMEOUT` | how long to wait for a connection to an upstream |
+//! | `SLIPWAY_GATEWAY__UPSTREAM_TIMEOUT` | how long to wait for the head of an upstream's answer |
+//! | `SLIPWAY_GATEWAY__IDLE_TIMEOUT` | how long an unused connection to an upstream is kept |
+//! | `SLIPWAY_GATEWAY__MAX_BODY` | the longest body that is passed on, in bytes |
+//! | `SLIPWAY_GATEWAY__USAGE_DIR` | where the file is in which calls are counted, on a local disk; `usage` in the data directory unless set |
+//! | `SLIPWAY_GATEWAY__ENDPOINTS_REFRESH` | how often services are asked for the OpenAPI document that names their endpoints; 0 for never |
+//! | `SLIPWAY_APPS__DOMAIN` | the domain whose direct subdomains are apps |
+//! | `SLIPWAY_CORS__ORIGINS` | origins whose pages may call the platform |
+
+use std::path::{Path, PathBuf};
+
+use chassis::settings::{Duration, List, Section};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// `[gateway]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// Where people reach the platform: scheme, host and port.
+    pub public_url: Url,
+    /// How long to wait for a connection to an upstream.
+    pub connect_timeout: Duration,
+    /// How long to wait, after the last byte of a request, for the head of an upstream's answer.
+    pub upstream_timeout: Duration,
+    /// How long an unused connection to an upstream is kept: less than servers usually keep them.
+    pub idle_timeout: Duration,
+    /// How many unused connections each worker keeps for one upstream.
+    pub idle_connections: usize,
+    /// The longest body that is passed on, in bytes.
+    pub max_body: u64,
+    /// Where the file is in which calls are counted before the database has them: on a local disk that
+    /// outlives the process. `usage` in the data directory unless set.
+    pub usage_dir: Option<PathBuf>,
+    /// How often services are asked for `/openapi.json`, by whose templates their calls are counted;
+    /// zero for never.
+    pub endpoints_refresh: Duration,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "the text is a constant, and a test reads it"
+        )]
+        let public_url = Url::parse("http://localhost:8080").expect("a URL");
+        Self {
+            public_url,
+            connect_timeout: Duration::secs(3),
+            upstream_timeout: Duration::secs(60),
+            idle_timeout: Duration::secs(4),
+            idle_connections: 64,
+            max_body: 2 * 1024 * 1024 * 1024,
+            usage_dir: None,
+            endpoints_refresh: Duration::secs(600),
+        }
+    }
+}
+
+impl GatewaySettings {
+    /// Where the file is in which calls are counted.
+    pub(crate) fn usage_dir(&self, data_dir: &Path) -> PathBuf {
+        let set = self.usage_dir.clone();
+        set.unwrap_or_else(|| data_dir.join("usage"))
+    }
+}
+
+impl Section for GatewaySettings {
+    fn validate(&self) -> Result<(), String> {
+        if !matches!(self.public_url.scheme(), "http" | "https")
+            || self.public_url.host_str().is_none()
+        {
+            return Err("`public_url` must be http:// or https:// and a host".into());
+        }
+        Ok(())
+    }
+}
+
+/// `[apps]`, as far as the gateway reads it; other services read the rest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AppsSettings {
+    /// The domain whose direct subdomains are apps.
+    pub domain: String,
+}
+
+impl Default for AppsSettings {
+    fn default() -> Self {
+        Self {
+            domain: "localhost".into(),
+        }
+    }
+}
+
+impl Section for AppsSettings {
+    fn validate(&self) -> Result<(), String> {
+        crate::hosts::host_name(&self.domain)
+            .map(drop)
+            .map_err(|error| format!("`domain`: {error}"))
+    }
+}
+
+/// `[cors]`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorsSettings {
+    /// Origins (scheme, host and port) whose pages may call the platform with credentials.
+    pub origins: List,
+}
+
+impl Section for CorsSettings {
+    fn validate(&self) -> Result<(), String> {
+        for origin in &self.origins.0 {
+            let url =
+                Url::parse(origin).map_err(|error| format!("`origins`: `{origin}`: {error}"))?;
+            if url.origin().ascii_serialization() != *origin {
+                return Err(format!(
+                    "`origins`: `{origin}` is not an origin: scheme, host and port alone"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold() {
+        GatewaySettings::default().validate().unwrap();
+        AppsSettings::default().validate().unwrap();
+    }
+
+    #[test]
+    fn an_origin_is_no_address_and_no_pattern() {
+        let check = |origin: &str| {
+            CorsSettings {
+                origins: List(vec![origin.into()]),
+            }
+            .validate()
+        };
+        assert!(check("https://shop.example").is_ok());
+        for wrong in [
+            "https://shop.example/",
+            "https://shop.example/x",
+            "*",
+            "null",
+            "shop.example",
+            "https://shop.example:443",
+        ] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The gateway as a whole, through its sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod apps;
+mod catchall;
+mod docs;
+mod domains;
+mod hosts;
+mod instances;
+mod keys;
+mod limits;
+mod platform;
+mod restrictions;
+mod revocation;
+mod rotation;
+mod rules;
+mod services;
+mod sessions;
+mod streaming;
+mod support;
+mod upstream;
+mod usage;
