@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long a condition may take to come true. Generous: a slow machine is not a failure.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Waits until `condition` gives a value, and gives that.
 ///
 /// # Panics
-/// With `what` when it hasn't after 30 seconds.
+/// With `what` when it hasn't after 60 seconds.
 #[track_caller]
 pub fn eventually<T>(
     what: &str,
@@ -24,7 +24,7 @@ pub fn eventually<T>(
 /// Like [`eventually`], for a condition that has to be awaited.
 ///
 /// # Panics
-/// With `what` when it hasn't come true after 30 seconds.
+/// With `what` when it hasn't come true after 60 seconds.
 #[track_caller]
 pub fn eventually_async<T, F>(
     what: &str,
