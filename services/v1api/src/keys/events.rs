@@ -9,7 +9,7 @@ use common::time::Time;
 use common::token::ActorType;
 use serde_json::json;
 
-use super::http::state_of;
+use super::view::state_of;
 use super::{rotate, store};
 use crate::rules::store::next_seq;
 

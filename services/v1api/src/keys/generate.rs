@@ -20,8 +20,9 @@ use common::token::{ActorType, TokenKind, audience, claim};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::http::{ApiKeyView, owner, state_of};
+use super::http::owner;
 use super::restrictions::{RestrictionChange, Restrictions};
+use super::view::{ApiKeyView, state_of};
 use super::{ApiKey, Granted, KeyError, MOST_KEYS, Maker, Wanted, store};
 use crate::edge::tokens::Known;
 use crate::limits::Limit;

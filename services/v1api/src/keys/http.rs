@@ -7,68 +7,24 @@ use chassis::auth::{ApiCaller, ServiceCaller};
 use chassis::events::emit;
 use chassis::http::{ApiError, ClientAddress, Json, Path, Query};
 use common::api::v1api::{KeyOfUser, KeysOfUser};
-use common::event::{ApiKeyState, GatewayEvent, TokensRevoked};
-use common::id::{AccountId, ApiKeyId, RealmId, UserId};
+use common::event::{GatewayEvent, TokensRevoked};
+use common::id::{ApiKeyId, UserId};
 use common::names::DisplayName;
 use common::page::PageQuery;
 use common::problem::Problem;
 use common::scope::{Resource, Scope, Verb};
 use common::time::Time;
 use common::token::ActorType;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::generate::used_key_id;
 use super::restrictions::{RestrictionChange, Restrictions};
-use super::{ApiKey, KeyError, LONGEST_LIFETIME, MOST_KEYS, SHORTEST_LIFETIME, rotate, store};
+use super::view::{ApiKeyView, state_of};
+use super::{ApiKey, KeyError, rotate, store};
 use crate::limits::Limit;
 use crate::rules::store::next_seq;
 use crate::state::State;
-
-/// A key, without the key itself.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ApiKeyView {
-    id: ApiKeyId,
-    name: Option<DisplayName>,
-    scopes: Vec<String>,
-    namespace: Option<String>,
-    account_id: Option<AccountId>,
-    realm_id: Option<RealmId>,
-    created_at: Time,
-    expires_at: Time,
-    revoked_at: Option<Time>,
-    last_used_at: Option<Time>,
-    /// When its token was last replaced.
-    rotated_at: Option<Time>,
-    /// The addresses and networks that it may be used from; empty for any.
-    allowed_addresses: Vec<String>,
-    /// The origins whose pages may use it; empty for any, and for calls without one.
-    allowed_origins: Vec<String>,
-    /// How often it may call.
-    limits: Vec<Limit>,
-}
-
-impl From<ApiKey> for ApiKeyView {
-    fn from(key: ApiKey) -> Self {
-        let restrictions = key.restrictions();
-        Self {
-            rotated_at: key.rotated_at,
-            allowed_addresses: restrictions.addresses,
-            allowed_origins: restrictions.origins,
-            limits: restrictions.limits,
-            scopes: key.scopes().iter().map(ToString::to_string).collect(),
-            id: key.id,
-            name: key.name,
-            namespace: key.namespace,
-            account_id: key.account_id,
-            realm_id: key.realm_id,
-            created_at: key.created_at,
-            expires_at: key.expires_at,
-            revoked_at: key.revoked_at,
-            last_used_at: key.last_used_at,
-        }
-    }
-}
 
 /// A key's fields to be changed; what isn't named stays.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -84,88 +40,6 @@ pub(crate) struct KeyChange {
     limits: Option<Vec<Limit>>,
 }
 
-impl From<KeyError> for ApiError {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::ScopeEscalation(beyond) => {
-                let names: Vec<String> = beyond.iter().map(ToString::to_string).collect();
-                let detail = format!(
-                    "A key can't do what its maker may not: {}",
-                    names.join(", ")
-                );
-                Problem::forbidden("scope_escalation", detail)
-                    .with("scopes", names)
-                    .into()
-            }
-            KeyError::Namespace => Problem::forbidden(
-                "namespace_not_allowed",
-                "A key reaches its maker's own namespace only",
-            )
-            .into(),
-            KeyError::Account => {
-                let detail = "A key can be confined to an account of its maker only, and stays where its maker is confined to";
-                Problem::forbidden("account_not_allowed", detail).into()
-            }
-            KeyError::Realm { named: true } => Problem::forbidden(
-                "realm_not_allowed",
-                "A key works with the clients of a realm of its maker's only",
-            )
-            .into(),
-            KeyError::Realm { named: false } => Problem::unprocessable(
-                "realm_required",
-                "The scope `clients` needs a realm, and you have none yet: POST /v1/realms",
-            )
-            .into(),
-            KeyError::Lifetime => {
-                let (least, most) = (
-                    SHORTEST_LIFETIME.num_seconds(),
-                    LONGEST_LIFETIME.num_seconds(),
-                );
-                let rule = format!(
-                    "must be {least} to {most} seconds, and end no later than the key it is made with"
-                );
-                Problem::invalid_field("expires_in", rule).into()
-            }
-            KeyError::Restrictions => Problem::forbidden(
-                "restriction_escalation",
-                "A key can't be used where its maker can't be, and a key can only be narrowed by a key",
-            )
-            .into(),
-            KeyError::Field(field, why) => Problem::invalid_field(field, why).into(),
-            KeyError::Missing => no_key(),
-            KeyError::Ended => {
-                Problem::conflict("key_ended", "The key is revoked or has ended").into()
-            }
-            KeyError::Changed => {
-                Problem::conflict("key_changed", "The key was changed meanwhile; try again").into()
-            }
-            KeyError::Overlap => {
-                let most = rotate::LONGEST_OVERLAP.num_seconds();
-                Problem::invalid_field("overlap", format!("must be 0 to {most} seconds")).into()
-            }
-            KeyError::TooManyTokens => Problem::conflict(
-                "too_many_tokens",
-                format!(
-                    "{} earlier tokens of this key live on already; rotate with an `overlap` of 0 to end them",
-                    rotate::MOST_RETIRED
-                ),
-            )
-            .into(),
-            KeyError::Wider => Problem::forbidden(
-                "scope_escalation",
-                "A key can be changed only by one that can do all that it can",
-            )
-            .into(),
-            KeyError::TooMany => Problem::conflict(
-                "too_many_keys",
-                format!("There are {MOST_KEYS} keys already; revoke some first"),
-            )
-            .into(),
-            KeyError::Db(error) => error.into(),
-        }
-    }
-}
-
 /// The caller as the owner of keys: an external user who has become a user of the platform.
 pub(super) async fn owner(context: &Context, caller: &ApiCaller) -> Result<UserId, ApiError> {
     if caller.claims.actor_type != Some(ActorType::Euser) {
@@ -179,17 +53,6 @@ pub(super) async fn owner(context: &Context, caller: &ApiCaller) -> Result<UserI
         return Ok(user.clone());
     }
     crate::state::user_of(context, &caller.claims).await
-}
-
-pub(super) fn state_of(key: &ApiKey) -> ApiKeyState {
-    ApiKeyState {
-        key_id: key.id.clone(),
-        jti: key.jti.clone(),
-        user_id: key.user_id.clone(),
-        account_id: key.account_id.clone(),
-        expires_at: key.expires_at,
-        revoked: key.revoked_at.is_some(),
-    }
 }
 
 /// One's own keys.
@@ -227,7 +90,7 @@ pub(crate) async fn get(
         .db
         .read(move |db| store::find(db, &user, &id))
         .await?
-        .ok_or_else(no_key)?;
+        .ok_or(KeyError::Missing)?;
     Ok(shown(key))
 }
 
@@ -355,7 +218,11 @@ pub(crate) async fn revoke(
             until: key.expires_at,
         });
     }
-    revoked.into_iter().next().map(shown).ok_or_else(no_key)
+    revoked
+        .into_iter()
+        .next()
+        .map(shown)
+        .ok_or_else(|| KeyError::Missing.into())
 }
 
 /// Revokes a key and those made with it, the asked-for one first.
@@ -420,8 +287,4 @@ pub(crate) async fn of_user(
 
 fn shown(key: ApiKey) -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({ "api_key": ApiKeyView::from(key) }))
-}
-
-fn no_key() -> ApiError {
-    Problem::not_found("API key").into()
 }

@@ -3,9 +3,11 @@
 pub(crate) mod events;
 pub(crate) mod generate;
 pub(crate) mod http;
+mod refusal;
 pub(crate) mod restrictions;
 pub(crate) mod rotate;
 pub(crate) mod store;
+mod view;
 
 use common::id::{AccountId, ApiKeyId, IdentityId, RealmId, UserId};
 use common::names::DisplayName;

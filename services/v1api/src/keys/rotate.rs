@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::generate::{token_of, used_key_id};
-use super::http::{ApiKeyView, may_change, owner, state_of};
+use super::http::{may_change, owner};
+use super::view::{ApiKeyView, state_of};
 use super::{ApiKey, KeyError, SHORTEST_LIFETIME, store};
 use crate::rules::store::next_seq;
 use crate::state::State;

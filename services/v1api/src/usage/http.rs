@@ -17,7 +17,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::figures::Latencies;
 use super::hour_of;
-use super::read::{self, Apart, Group, Place, Question};
+use super::page::{Apart, Group, Place, Question};
+use super::read;
 
 /// What is told unless asked: the last thirty days.
 const DEFAULT_SPAN: Span = Span::days(30);

@@ -12,6 +12,7 @@ pub(crate) mod flush;
 pub(crate) mod http;
 #[cfg(test)]
 mod kills;
+mod page;
 mod read;
 mod spans;
 pub(crate) mod store;

@@ -3,15 +3,15 @@
 //! A page reads the kinds of calls that are on it in the order of their index, and of each only the
 //! sums that make up the time that was asked for: some tens, however many calls there were.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chassis::db::Db;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
-use serde::{Deserialize, Serialize};
 
 use super::figures::{Figures, Latencies};
+use super::page::{Answer, Apart, ByDay, Kind, Page, Place, Question};
 use super::spans::{Range, Span, day_of, ranges};
 use crate::schema::{usage_series, usage_sums};
 
@@ -22,78 +22,6 @@ const SUMS: i64 = 4_000;
 /// How often a page is looked for on; after that it ends early, and the next one goes on.
 const LOOKS: usize = 20;
 
-/// By what calls are told apart, besides service, endpoint, method and class of status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Apart {
-    /// By nothing else.
-    Endpoints,
-    /// By key.
-    Keys,
-    /// By day.
-    Days,
-}
-
-/// What a reader asks for.
-#[derive(Clone, Debug)]
-pub(crate) struct Question {
-    /// Whose calls.
-    pub(crate) user: String,
-    /// The first hour.
-    pub(crate) from: i64,
-    /// The first hour no more.
-    pub(crate) to: i64,
-    /// What is told apart.
-    pub(crate) apart: Apart,
-    /// Where the page before has ended.
-    pub(crate) after: Option<Place>,
-    /// How many groups to answer.
-    pub(crate) limit: usize,
-}
-
-/// A place in the list: after the group of this name, and with days before this one in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    name: Name,
-    key: Option<String>,
-    day: Option<i64>,
-}
-
-/// Service, endpoint, method, class of status.
-type Name = (String, String, String, i64);
-
-/// A group of calls.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    pub(crate) service: String,
-    pub(crate) endpoint: String,
-    pub(crate) method: String,
-    pub(crate) status_class: i64,
-    pub(crate) key: String,
-    pub(crate) day: i64,
-    pub(crate) figures: Figures,
-}
-
-/// A page.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) groups: Vec<Group>,
-    /// Where the next page begins.
-    pub(crate) next: Option<Place>,
-    /// How many sums were read for it.
-    #[cfg(test)]
-    pub(crate) sums: usize,
-}
-
-#[derive(Clone, Debug, Queryable)]
-struct Kind {
-    id: i64,
-    service: String,
-    endpoint: String,
-    method: String,
-    status_class: i64,
-    key: String,
-}
-
 #[derive(Queryable)]
 struct Sum {
     series: i64,
@@ -103,9 +31,6 @@ struct Sum {
     bytes_out: i64,
     latencies: Vec<u8>,
 }
-
-/// What a kind of calls came to, by day; all in one where days aren't told apart.
-type ByDay = BTreeMap<i64, Figures>;
 
 /// A page: groups in the order of their names, and in each the newest day first.
 pub(crate) fn read(db: &mut Db, question: &Question) -> QueryResult<Answer> {
@@ -135,12 +60,11 @@ pub(crate) fn read(db: &mut Db, question: &Question) -> QueryResult<Answer> {
             page.add(kind, of_kind);
         }
         if is_last {
-            page.close();
-            page.is_complete = true;
+            page.complete();
             break;
         }
         // Never within a group: its keys belong together.
-        if page.is_full() || look >= LOOKS && page.passed.is_some() {
+        if page.is_full() || look >= LOOKS && page.has_passed() {
             break;
         }
     }
@@ -240,139 +164,9 @@ fn figures(sums: Vec<(Span, Vec<Sum>)>, by_day: bool) -> HashMap<i64, ByDay> {
     figures
 }
 
-/// A page that is being put together.
-struct Page<'a> {
-    question: &'a Question,
-    groups: Vec<Group>,
-    /// A group of which there may be more.
-    open: Option<(Kind, ByDay)>,
-    /// Behind the last group that is whole.
-    passed: Option<Place>,
-    is_complete: bool,
-    #[cfg(test)]
-    sums: usize,
-}
-
-impl<'a> Page<'a> {
-    fn new(question: &'a Question) -> Self {
-        Self {
-            question,
-            groups: Vec::new(),
-            open: None,
-            passed: None,
-            is_complete: false,
-            #[cfg(test)]
-            sums: 0,
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.groups.len() > self.question.limit
-    }
-
-    /// Adds the next kind of calls.
-    fn add(&mut self, kind: Kind, figures: ByDay) {
-        let together = self.question.apart != Apart::Keys;
-        match &mut self.open {
-            Some((open, days)) if together && open.name() == kind.name() => {
-                for (day, more) in figures {
-                    days.entry(day).or_default().add(&more);
-                }
-            }
-            _ => {
-                self.close();
-                self.open = Some((kind, figures));
-            }
-        }
-    }
-
-    /// The open group is whole.
-    fn close(&mut self) {
-        let Some((kind, days)) = self.open.take() else {
-            return;
-        };
-        let apart = self.question.apart;
-        // The first group may have begun on the page before.
-        let before = self.question.after.as_ref();
-        let before = before.filter(|place| place.name == kind.name());
-        let before = before.and_then(|place| place.day).unwrap_or(i64::MAX);
-        for (day, figures) in days.into_iter().rev() {
-            if day < before && !figures.is_nothing() {
-                self.groups.push(Group {
-                    service: kind.service.clone(),
-                    endpoint: kind.endpoint.clone(),
-                    method: kind.method.clone(),
-                    status_class: kind.status_class,
-                    key: kind.key.clone(),
-                    day,
-                    figures,
-                });
-            }
-        }
-        let key = (apart == Apart::Keys).then(|| kind.key.clone());
-        self.passed = Some(Place {
-            name: kind.name(),
-            key,
-            day: None,
-        });
-    }
-
-    fn finish(mut self) -> Answer {
-        let more = self.is_full();
-        self.groups.truncate(self.question.limit);
-        let next = match self.groups.last() {
-            Some(last) if more => Some(last.place(self.question.apart)),
-            _ if self.is_complete => None,
-            _ => self.passed,
-        };
-        Answer {
-            groups: self.groups,
-            next,
-            #[cfg(test)]
-            sums: self.sums,
-        }
-    }
-}
-
-impl Kind {
-    fn name(&self) -> Name {
-        (
-            self.service.clone(),
-            self.endpoint.clone(),
-            self.method.clone(),
-            self.status_class,
-        )
-    }
-}
-
-impl Place {
-    fn behind(kind: &Kind) -> Self {
-        Self {
-            name: kind.name(),
-            key: Some(kind.key.clone()),
-            day: None,
-        }
-    }
-}
-
-impl Group {
-    fn place(&self, apart: Apart) -> Place {
-        let name = (
-            self.service.clone(),
-            self.endpoint.clone(),
-            self.method.clone(),
-            self.status_class,
-        );
-        Place {
-            name,
-            key: (apart == Apart::Keys).then(|| self.key.clone()),
-            day: (apart == Apart::Days).then_some(self.day),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use chassis::db::Database;
@@ -382,6 +176,7 @@ mod tests {
     use testkit::on_both_backends;
 
     use super::super::figures::Spent;
+    use super::super::page::{Group, Name};
     use super::super::store::{self, Endpoints, tests::database};
     use super::super::{Batch, OwnedCall};
     use super::*;
