@@ -6,11 +6,13 @@
 
 mod connection;
 mod error;
+mod looks;
 mod manager;
 mod migrate;
 
 pub use connection::{Db, lock};
 pub use error::{is_unavailable, is_unique_violation};
+pub use looks::Looks;
 pub use migrate::{MigrationError, Migrations, own_migrations};
 
 use std::path::PathBuf;

@@ -12,4 +12,5 @@ mod events;
 mod feed;
 mod http;
 mod jobs;
+mod looks;
 mod support;

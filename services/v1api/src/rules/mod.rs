@@ -1,7 +1,7 @@
 //! What every gateway knows of keys and limits beside what tokens say: which keys are revoked or
 //! confined, which of their tokens have been replaced, and how often who may call.
 //!
-//! All of it is in memory and follows the database by a look every [`PERIOD`], so that a change is
+//! All of it is in memory and follows the database by a look every [`PERIOD`] at least, so that a change is
 //! known everywhere well within a second, whether the bus carries events or not. A copy that is
 //! older than revocations may be lets no key in.
 
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::keys::restrictions::Doors;
 use crate::limits::Limit;
 
-/// How often is looked. It is one indexed read of one row.
+/// For how long a change by another process may go unseen. A look is one indexed read of one row.
 const PERIOD: Duration = Duration::from_millis(100);
 /// A look that takes longer is given up, so that the next one can succeed.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -166,12 +166,11 @@ impl Rules {
     /// Looks again and again until the service stops.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut failing = false;
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = self.0.db.looks(PERIOD);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
+                () = looks.next() => {}
             }
             let failure = match tokio::time::timeout(TIMEOUT, self.refresh()).await {
                 Ok(Ok(())) => {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Table, store};
 
-/// How often is looked. It is one indexed read of one row.
+/// For how long a change by another process may go unseen. A look is one indexed read of one row.
 const PERIOD: Duration = Duration::from_millis(25);
 
 /// Where the table comes from, and who is told of it.
@@ -64,12 +64,11 @@ impl Loader {
     /// Looks again and again until the service stops.
     pub(crate) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
         let mut failing = false;
-        let mut ticks = tokio::time::interval(PERIOD);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = self.db.looks(PERIOD);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
+                () = looks.next() => {}
             }
             match self.refresh().await {
                 Ok(()) => failing = false,
