@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long a condition may take to come true. Generous: a slow machine is not a failure.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
