@@ -64,6 +64,7 @@ pub struct Platform {
     tasks: JoinSet<()>,
     shutdown: CancellationToken,
     contexts: Vec<Context>,
+    tls_addresses: BTreeMap<&'static str, std::net::SocketAddr>,
 }
 
 impl std::fmt::Debug for Platform {
@@ -126,6 +127,7 @@ pub async fn start(launch: Launch) -> anyhow::Result<Platform> {
         tasks: JoinSet::new(),
         shutdown: shutdown.clone(),
         contexts: Vec::new(),
+        tls_addresses: BTreeMap::new(),
     };
     for service in services {
         let name = service.name;
@@ -174,7 +176,11 @@ impl Platform {
             tasks,
             members: _,
             front,
+            tls,
         } = assembly;
+        if let Some(tls) = &tls {
+            self.tls_addresses.insert(name, tls.address()?);
+        }
         self.spawn_events(ground, &context, handlers);
         let workers_done = workers.run(
             context.db.clone(),
@@ -201,6 +207,7 @@ impl Platform {
             description,
             settings,
             front,
+            tls,
         };
         self.servers.push(Server::start(parts, sockets)?);
         Ok(())
@@ -256,6 +263,12 @@ impl Platform {
     #[must_use]
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Where a service of this process listens for TLS, if it does.
+    #[must_use]
+    pub fn tls_address(&self, service: &str) -> Option<std::net::SocketAddr> {
+        self.tls_addresses.get(service).copied()
     }
 
     /// The surroundings of a service of this process, for tests and the command line.

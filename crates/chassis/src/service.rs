@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::db::Migrations;
 use crate::events::Handlers;
 use crate::http::{Configure, DefineRoutes};
-use crate::http::{Front, MakeFront, Routes};
+use crate::http::{Front, MakeFront, Routes, Tls};
 use crate::jobs::Workers;
 use crate::members::Members;
 use crate::settings::{Section, Settings, SettingsError};
@@ -99,6 +99,7 @@ pub struct Assembly {
     pub(crate) tasks: Vec<(&'static str, Task)>,
     pub(crate) members: Option<Members>,
     pub(crate) front: Option<MakeFront>,
+    pub(crate) tls: Option<Tls>,
 }
 
 impl std::fmt::Debug for Assembly {
@@ -176,6 +177,13 @@ impl Assembly {
     #[must_use]
     pub fn front(mut self, make: impl Fn() -> Rc<dyn Front> + Send + Sync + 'static) -> Self {
         self.front = Some(Arc::new(make));
+        self
+    }
+
+    /// A further public listener, by TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
         self
     }
 

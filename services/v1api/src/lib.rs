@@ -32,6 +32,7 @@ mod services;
 pub mod settings;
 mod state;
 mod table;
+pub mod tls;
 mod usage;
 
 use std::collections::HashMap;
@@ -47,7 +48,7 @@ use utoipa::OpenApi as _;
 
 use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
-use crate::front::{Gateway, Trusted, Worker};
+use crate::front::{Gateway, Secure, Trusted, Worker};
 use crate::hosts::Hosts;
 use crate::limits::broker::Meters;
 use crate::proxy::Limits;
@@ -101,6 +102,11 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         usage_dir,
     );
     let fetcher = Fetcher::new(loader.subscribe(), settings.endpoints_refresh.0)?;
+    let (certificates, tls, watcher) = tls::start(
+        &settings.tls,
+        settings.public_url.host_str(),
+        &context.clock,
+    )?;
     let port = settings
         .public_url
         .port()
@@ -129,6 +135,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         trusted: Trusted::parse(&http.trusted_proxies.0)?,
         apps_authority: format!(".{}{port}", apps.domain),
         issuer: Arc::clone(&issuer),
+        secure: Secure::new(&settings, certificates),
         context: context.clone(),
     };
     let document = routes::ApiDoc::openapi();
@@ -148,7 +155,12 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .on::<ProvisionerEvent>("routes", events::on_provisioner)
         .on::<AccountEvent>("memberships", events::on_account)
         .on::<AuthEvent>("keys", keys::events::on_auth);
-    Ok(Assembly::new()
+    let mut assembly = Assembly::new();
+    if let Some(watcher) = watcher {
+        assembly = assembly.task("certificates", |shutdown| watcher.run(shutdown));
+    }
+    Ok(assembly
+        .tls(tls)
         .data(state)
         .routes(routes::routes)
         .front(move || Worker::new(&gateway))

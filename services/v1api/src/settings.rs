@@ -9,6 +9,12 @@
 //! | `SLIPWAY_GATEWAY__MAX_BODY` | the longest body that is passed on, in bytes |
 //! | `SLIPWAY_GATEWAY__USAGE_DIR` | where the file is in which calls are counted, on a local disk; `usage` in the data directory unless set |
 //! | `SLIPWAY_GATEWAY__ENDPOINTS_REFRESH` | how often services are asked for the OpenAPI document that names their endpoints; 0 for never |
+//! | `SLIPWAY_GATEWAY__TLS__LISTEN` | where to listen for TLS |
+//! | `SLIPWAY_GATEWAY__TLS__CERTIFICATES` | folders with certificates and their keys |
+//! | `SLIPWAY_GATEWAY__TLS__RELOAD` | how often these are looked at for changes |
+//! | `SLIPWAY_GATEWAY__TLS__REDIRECT` | whether requests in plain text are led to TLS |
+//! | `SLIPWAY_GATEWAY__TLS__HSTS` | for how long browsers ask for the platform's host by TLS alone |
+//! | `SLIPWAY_GATEWAY__TLS__HANDSHAKE_TIMEOUT` | how long a client may take for the handshake |
 //! | `SLIPWAY_APPS__DOMAIN` | the domain whose direct subdomains are apps |
 //! | `SLIPWAY_CORS__ORIGINS` | origins whose pages may call the platform |
 
@@ -17,6 +23,8 @@ use std::path::{Path, PathBuf};
 use chassis::settings::{Duration, List, Section};
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+use crate::tls::TlsSettings;
 
 /// `[gateway]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +48,8 @@ pub struct GatewaySettings {
     /// How often services are asked for `/openapi.json`, by whose templates their calls are counted;
     /// zero for never.
     pub endpoints_refresh: Duration,
+    /// TLS at the gateway itself.
+    pub tls: TlsSettings,
 }
 
 impl Default for GatewaySettings {
@@ -58,6 +68,7 @@ impl Default for GatewaySettings {
             max_body: 2 * 1024 * 1024 * 1024,
             usage_dir: None,
             endpoints_refresh: Duration::secs(600),
+            tls: TlsSettings::default(),
         }
     }
 }
@@ -77,7 +88,7 @@ impl Section for GatewaySettings {
         {
             return Err("`public_url` must be http:// or https:// and a host".into());
         }
-        Ok(())
+        self.tls.validate(self.public_url.scheme())
     }
 }
 

@@ -30,24 +30,19 @@ pub(crate) type MakeFront = Arc<dyn Fn() -> Rc<dyn Front> + Send + Sync>;
 pub(super) struct LazyFront {
     make: Option<MakeFront>,
     made: Rc<OnceCell<Rc<dyn Front>>>,
-    private_port: u16,
 }
 
 impl LazyFront {
-    pub(super) fn new(make: Option<MakeFront>, private_port: u16) -> Self {
+    pub(super) fn new(make: Option<MakeFront>) -> Self {
         Self {
             make,
             made: Rc::default(),
-            private_port,
         }
     }
 
-    /// The front for a request: none on the private listener, and none where the service has none.
-    fn of(&self, request: &ServiceRequest) -> Option<Rc<dyn Front>> {
+    /// The front, if the listener has one.
+    fn get(&self) -> Option<Rc<dyn Front>> {
         let make = self.make.as_ref()?;
-        if request.app_config().local_addr().port() == self.private_port {
-            return None;
-        }
         Some(Rc::clone(self.made.get_or_init(|| make())))
     }
 
@@ -56,7 +51,7 @@ impl LazyFront {
         request: ServiceRequest,
         inner: Next<BoxBody>,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-        match self.of(&request) {
+        match self.get() {
             Some(front) => front.handle(request, inner).await,
             None => inner.call(request).await,
         }

@@ -1,19 +1,23 @@
 //! A service's listeners: one for what comes through the gateway, one for the other services
-//! and the operator.
+//! and the operator, and, at the gateway, one for TLS.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use actix_server::{GracefulShutdownSignal, ServerHandle};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
 use actix_web::body::BoxBody;
-use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, HttpResponse, web};
 use tokio::task::JoinHandle;
 
 use super::front::LazyFront;
 use super::middleware::around;
 use super::operations::Description;
-use super::{MakeFront, Routes, idempotency, routes};
+use super::tls::Tls;
+use super::{MakeFront, Routes, idempotency, routes, tls};
 use crate::context::Context;
 use crate::settings::HttpSettings;
 
@@ -21,6 +25,15 @@ use crate::settings::HttpSettings;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) max_body: usize,
+}
+
+/// How a request came in, for a [`Front`](super::Front) to ask the request's `app_data` for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In plain text.
+    Plain,
+    /// By TLS, which ended here.
+    Tls,
 }
 
 /// The two sockets of a service, bound before anything starts so that everybody's address is known.
@@ -48,7 +61,8 @@ impl Listeners {
     }
 }
 
-fn listen(address: &str) -> std::io::Result<TcpListener> {
+/// Binds a socket; an error names the address.
+pub(super) fn listen(address: &str) -> std::io::Result<TcpListener> {
     TcpListener::bind(address)
         .map_err(|error| std::io::Error::new(error.kind(), format!("{address}: {error}")))
 }
@@ -66,6 +80,7 @@ pub(crate) struct ServerParts {
     pub(crate) description: Description,
     pub(crate) settings: HttpSettings,
     pub(crate) front: Option<MakeFront>,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// A running server.
@@ -75,62 +90,28 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves both listeners.
+    /// Serves all listeners.
     pub(crate) fn start(parts: ServerParts, listeners: Listeners) -> std::io::Result<Self> {
-        let private_port = listeners.private_address()?.port();
-        let ServerParts {
-            context,
-            define,
-            data,
-            description,
-            settings,
-            front,
-        } = parts;
-        let limits = Limits {
-            max_body: settings.max_body,
-        };
-        let stall_timeout = u32::try_from(settings.stall_timeout.0.as_millis()).unwrap_or(u32::MAX);
-        let server = HttpServer::new(move || {
-            let (context, description) = (context.clone(), description.clone());
-            let (define, data) = (Arc::clone(&define), data.clone());
-            let front = LazyFront::new(front.clone(), private_port);
-            App::new()
-                .app_data(web::Data::new(context))
-                .app_data(web::Data::new(description))
-                .app_data(web::Data::new(limits))
-                .configure(move |app| {
-                    for add in &data {
-                        add(app);
-                    }
-                    // Two routing trees under one app, told apart by the socket a request came in by.
-                    app.service(
-                        web::scope("")
-                            .guard(OnPort(private_port))
-                            .configure(|app| tree(&*define, true, app)),
-                    );
-                    app.service(web::scope("").configure(|app| tree(&*define, false, app)));
-                })
-                .wrap(from_fn(idempotency::replay))
-                .wrap(from_fn(mark_port))
-                .wrap(from_fn(around))
-                .wrap(from_fn(move |request, next| {
-                    front.clone().handle(request, next)
-                }))
-        })
-        .workers(settings.workers)
-        .max_connections(settings.max_connections)
-        .backlog(1024)
-        .client_request_timeout(settings.head_timeout.0)
-        .on_connect(move |stream, _| end_if_stalled(stream, stall_timeout))
-        .client_disconnect_timeout(std::time::Duration::from_secs(5))
-        .keep_alive(settings.keep_alive.0)
-        // A streamed answer is written in pieces, of which none is to wait for an acknowledgement.
-        .tcp_nodelay(true)
-        .shutdown_timeout(u64::try_from(settings.drain_timeout.as_secs()).unwrap_or(10))
-        .disable_signals()
-        .listen(listeners.api)?
-        .listen(listeners.private)?
-        .run();
+        let settings = &parts.settings;
+        let builder = actix_server::Server::build()
+            .workers(settings.workers)
+            .max_concurrent_connections(settings.max_connections)
+            .backlog(1024)
+            .shutdown_timeout(u64::try_from(settings.drain_timeout.as_secs()).unwrap_or(10))
+            .disable_signals();
+        let signal = builder.graceful_shutdown_signal();
+        let ServerParts { front, tls, .. } = &parts;
+        let public = Entrance::new(&parts, front.clone(), Tree::Public);
+        let private = Entrance::new(&parts, None, Tree::Private);
+        let mut builder = builder
+            .listen("public", listeners.api, public.plain(signal.clone()))?
+            .listen("private", listeners.private, private.plain(signal.clone()))?;
+        if let Some(tls) = tls {
+            let entrance = Entrance::new(&parts, front.clone(), Tree::Public);
+            let socket = tls.socket.try_clone()?;
+            builder = builder.listen("tls", socket, tls::factory(tls.clone(), entrance, signal))?;
+        }
+        let server = builder.run();
         let handle = server.handle();
         Ok(Self {
             handle,
@@ -149,44 +130,137 @@ impl Server {
     }
 }
 
+/// Which of a service's two trees of routes a listener serves. Neither has anything of the other's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tree {
+    Public,
+    Private,
+}
+
+/// What a listener leads to, before a worker has made it its own.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    pub(super) context: Context,
+    define: DefineRoutes,
+    data: Vec<Configure>,
+    description: Description,
+    pub(super) settings: HttpSettings,
+    front: Option<MakeFront>,
+    tree: Tree,
+}
+
+impl Entrance {
+    fn new(parts: &ServerParts, front: Option<MakeFront>, tree: Tree) -> Self {
+        Self {
+            context: parts.context.clone(),
+            define: Arc::clone(&parts.define),
+            data: parts.data.clone(),
+            description: parts.description.clone(),
+            settings: parts.settings.clone(),
+            front,
+            tree,
+        }
+    }
+
+    /// A front for a worker's apps of this listener, which may share it.
+    pub(super) fn front(&self) -> LazyFront {
+        LazyFront::new(self.front.clone())
+    }
+
+    /// The app that answers.
+    pub(super) fn app(
+        self,
+        front: LazyFront,
+        transport: Transport,
+    ) -> impl ServiceFactory<
+        actix_http::Request,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = HttpResponse,
+        InitError = (),
+        Service = impl actix_service::Service<
+            actix_http::Request,
+            Response = ServiceResponse<BoxBody>,
+            Error = HttpResponse,
+            Future: 'static,
+        > + 'static,
+        Future: 'static,
+    > + 'static {
+        let (define, data, tree) = (self.define, self.data, self.tree);
+        let limits = Limits {
+            max_body: self.settings.max_body,
+        };
+        let app = App::new()
+            .app_data(web::Data::new(self.context))
+            .app_data(web::Data::new(self.description))
+            .app_data(web::Data::new(limits))
+            .app_data(transport)
+            .configure(move |app| {
+                for add in &data {
+                    add(app);
+                }
+                Routes::of(&*define).register(tree == Tree::Private, app);
+                app.default_service(web::to(routes::not_found));
+            })
+            .wrap(from_fn(idempotency::replay))
+            .wrap(from_fn(around))
+            .wrap(from_fn(move |request: ServiceRequest, next| {
+                front.clone().handle(request, next)
+            }))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.as_response_error().error_response());
+        map_config(app, |()| AppConfig::default())
+    }
+
+    /// HTTP/1.1 as it comes.
+    fn plain(
+        self,
+        signal: GracefulShutdownSignal,
+    ) -> impl Fn() -> PlainService + Clone + Send + 'static {
+        move || {
+            let http1 = http1(&self.settings, &signal)
+                .on_connect_ext({
+                    let stall = self.settings.stall_timeout.0;
+                    move |stream: &TcpStream, _| end_if_stalled(stream, stall)
+                })
+                // A streamed answer is written in pieces, of which none is to wait for an acknowledgement.
+                .tcp_nodelay(true)
+                .finish(self.clone().app(self.front(), Transport::Plain))
+                .tcp();
+            actix_service::boxed::factory(http1.map_err(|_logged_by_the_dispatcher| ()))
+        }
+    }
+}
+
+type PlainService = actix_service::boxed::BoxServiceFactory<(), TcpStream, (), (), ()>;
+
+/// HTTP/1.1 with the time limits of the settings.
+pub(super) fn http1<T, S>(
+    settings: &HttpSettings,
+    signal: &GracefulShutdownSignal,
+) -> actix_http::HttpServiceBuilder<T, S>
+where
+    S: ServiceFactory<actix_http::Request, Config = ()>,
+    S::Error: Into<actix_http::Response<BoxBody>> + 'static,
+    S::InitError: std::fmt::Debug,
+    <S::Service as actix_service::Service<actix_http::Request>>::Future: 'static,
+{
+    let signal = signal.clone();
+    actix_http::HttpServiceBuilder::default()
+        .graceful_shutdown_signal(move || {
+            let signal = signal.clone();
+            async move { signal.notified().await }
+        })
+        .client_request_timeout(settings.head_timeout.0)
+        .client_disconnect_timeout(std::time::Duration::from_secs(5))
+        .keep_alive(settings.keep_alive.0)
+}
+
 /// Leaves it to the kernel to end a connection whose client takes nothing for so long of what it has been sent
 /// (RFC 5482): nothing of ours runs while such a client is waited for.
-fn end_if_stalled(stream: &dyn std::any::Any, milliseconds: u32) {
-    let Some(stream) = stream.downcast_ref::<actix_web::rt::net::TcpStream>() else {
-        return;
-    };
+pub(super) fn end_if_stalled(stream: &TcpStream, limit: std::time::Duration) {
+    let milliseconds = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
         tracing::debug!(error = %error, "a connection's time limit can't be set");
     }
-}
-
-/// The local port of a request's connection.
-#[derive(Clone, Copy)]
-struct LocalPort(u16);
-
-/// Guards can't see the connection; this tells them.
-async fn mark_port(
-    request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    use actix_web::HttpMessage as _;
-    let port = request.app_config().local_addr().port();
-    request.extensions_mut().insert(LocalPort(port));
-    next.call(request).await
-}
-
-struct OnPort(u16);
-
-impl actix_web::guard::Guard for OnPort {
-    fn check(&self, context: &actix_web::guard::GuardContext<'_>) -> bool {
-        context
-            .req_data()
-            .get::<LocalPort>()
-            .is_some_and(|port| port.0 == self.0)
-    }
-}
-
-fn tree(define: &(dyn Fn(&mut Routes) + Send + Sync), private: bool, app: &mut web::ServiceConfig) {
-    Routes::of(define).register(private, app);
-    app.default_service(web::to(routes::not_found));
 }

@@ -1,5 +1,6 @@
 //! `slipway doctor`: what is wrong, and what to do about it.
 
+mod certificates;
 mod data;
 mod machine;
 mod programs;
@@ -8,6 +9,7 @@ mod settings;
 
 use std::process::ExitCode;
 
+use common::time::Clock;
 use serde::Serialize;
 
 use crate::cli::DoctorArgs;
@@ -84,6 +86,7 @@ pub(crate) async fn run(arguments: DoctorArgs) -> anyhow::Result<ExitCode> {
     findings.extend(programs::check().await);
     if let Some(settings) = &settings {
         findings.extend(settings::check_databases(settings).await);
+        findings.extend(certificates::check(settings, Clock::system().now()));
     }
     findings.extend(machine::check(&arguments.platform.data_dir));
     if arguments.json {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
+use chassis::http::Transport;
 
 use crate::network::Network;
 
@@ -44,17 +45,21 @@ impl Trusted {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Where a request comes from. Of a chain of addresses the last one counts that no trusted
+    /// Where a request comes from, and how: by TLS that ends here, or as a trusted proxy says. Of a chain of addresses the last one counts that no trusted
     /// proxy has: what stands before it, anybody may have written.
     pub(crate) fn origin(&self, request: &HttpRequest) -> Origin {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let trusted = peer.is_some_and(|peer| self.contains(peer));
+        let own = match request.app_data::<Transport>() {
+            Some(Transport::Tls) => "https",
+            Some(Transport::Plain) | None => "http",
+        };
         if !trusted {
             return Origin {
                 peer,
                 client: peer,
                 trusted,
-                scheme: "http",
+                scheme: own,
             };
         }
         let chain = || {
@@ -71,11 +76,12 @@ impl Trusted {
             .into_iter()
             .rev()
             .find(|ip| ip.is_none_or(|ip| !self.contains(ip)));
-        let https = request
-            .headers()
-            .get("x-forwarded-proto")
-            .is_some_and(|proto| proto.as_bytes() == b"https");
-        let scheme = if https { "https" } else { "http" };
+        let told = request.headers().get("x-forwarded-proto");
+        let scheme = match told.map(actix_web::http::header::HeaderValue::as_bytes) {
+            Some(b"https") => "https",
+            Some(_) => "http",
+            None => own,
+        };
         Origin {
             peer,
             client: client.unwrap_or(peer),

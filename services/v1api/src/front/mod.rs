@@ -8,6 +8,7 @@ mod catchall;
 mod client;
 mod meter;
 mod platform;
+mod secure;
 mod session;
 
 use std::borrow::Cow;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HOST, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HOST, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use chassis::Context;
@@ -46,6 +47,7 @@ use crate::usage::endpoints::Published;
 use crate::usage::{self, Endpoints, Spent, Tallies, Tally};
 pub(crate) use client::{Origin, Trusted};
 use meter::{Inward, Kind, Metered};
+pub(crate) use secure::Secure;
 
 /// How often a worker looks for connections that have been unused for too long.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -83,6 +85,8 @@ pub(crate) struct Gateway {
     pub(crate) apps_authority: String,
     /// The issuer of all tokens, which is also the default namespace.
     pub(crate) issuer: Arc<str>,
+    /// Who is led to TLS, and who is told to stay there.
+    pub(crate) secure: Secure,
 }
 
 /// One thread's gateway.
@@ -119,6 +123,8 @@ enum Place {
     Platform(platform::What),
     /// To no host of ours.
     Nowhere(Problem),
+    /// To where the same is by TLS.
+    ByTls(String),
 }
 
 /// A service's name, as its calls are counted.
@@ -210,7 +216,19 @@ impl Worker {
         let origin = self.gateway.trusted.origin(request.request());
         let method = request.method().clone();
         let (inward, request) = Inward::of(request);
-        let place = self.place(request.request());
+        let secure = &self.gateway.secure;
+        let place = match self.place(request.request()) {
+            // What shows that a domain is served here is asked for before there is a certificate for it.
+            place @ (Place::Shown(_) | Place::Nowhere(_)) => place,
+            place => match secure.elsewhere(origin.scheme, request.request()) {
+                Some(url) => Place::ByTls(url),
+                None => place,
+            },
+        };
+        let stays = match &place {
+            Place::Own | Place::Platform(_) => secure.stays(origin.scheme),
+            _ => None,
+        };
         let answering = async {
             let (response, counted) = match place {
                 Place::Own => self.own(request, inner, &origin).await?,
@@ -231,6 +249,11 @@ impl Worker {
         let answered: Result<ServiceResponse, actix_web::Error> =
             trace.clone().scope(answering).await;
         let mut response = answered?;
+        if let Some(stays) = stays {
+            response
+                .headers_mut()
+                .insert(header::STRICT_TRANSPORT_SECURITY, stays);
+        }
         if let Ok(request_id) = request_id {
             response
                 .headers_mut()
@@ -255,6 +278,7 @@ impl Worker {
             Place::Platform(what) => return self.platform(what, arrival).await,
             Place::Shown(content) => apps::shown(content),
             Place::Nowhere(problem) => Outcome::refused(problem.into()),
+            Place::ByTls(url) => secure::led(&url),
             Place::Own => Outcome::refused(Problem::not_found("route").into()),
         };
         (

@@ -21,6 +21,7 @@ mod restrictions;
 mod revocation;
 mod rotation;
 mod rules;
+mod secure;
 mod services;
 mod sessions;
 mod streaming;
