@@ -83,6 +83,11 @@ impl Outbound {
 /// A client for addresses that the operator has configured. They may well be inside; a redirect
 /// is an answer like any other, so that what is sent reaches nobody else.
 pub fn configured(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    configured_builder(timeout).build()
+}
+
+/// The same before it is made, for what trusts further authorities.
+pub fn configured_builder(timeout: Duration) -> reqwest::ClientBuilder {
     crate::install_tls();
     reqwest::Client::builder()
         .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
@@ -90,7 +95,6 @@ pub fn configured(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> 
         .connect_timeout(timeout.min(Duration::from_secs(5)))
         .timeout(timeout)
         .no_proxy()
-        .build()
 }
 
 /// A whole body of at most `limit` bytes; none if it is longer.

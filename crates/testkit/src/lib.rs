@@ -1,5 +1,6 @@
 //! What tests stand on: the two backends, and waiting for conditions.
 
+mod acme;
 mod backend;
 mod broker;
 mod document;
@@ -11,6 +12,7 @@ mod proxy;
 mod receiver;
 mod smtp;
 
+pub use acme::{Maker, RunningMaker};
 pub use backend::Backend;
 pub use document::tells_of_every_public_route;
 pub use eventually::{eventually, eventually_async};

@@ -15,6 +15,7 @@
 //! An API key is the JWT itself. Secret scanners find it by its head, which begins with
 //! `"typ":"key+jwt"`: `eyJ0eXAiOiJrZXkrand0Iiwi[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}`.
 
+mod acme;
 mod docs;
 mod edge;
 mod front;
@@ -40,12 +41,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use chassis::events::Handlers;
+use chassis::jobs::Workers;
 use chassis::settings::{HttpSettings, TokenSettings};
 use chassis::{Assembly, Context, Service};
 use common::event::{AccountEvent, AuthEvent, ProjectEvent, ProvisionerEvent};
 use url::Url;
 use utoipa::OpenApi as _;
 
+use crate::acme::Acme;
 use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
 use crate::front::{Gateway, Secure, Trusted, Worker};
@@ -107,6 +110,12 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         settings.public_url.host_str(),
         &context.clock,
     )?;
+    let acme = Acme::new(
+        &settings.acme,
+        settings.public_url.host_str(),
+        &context,
+        &certificates,
+    )?;
     let port = settings
         .public_url
         .port()
@@ -119,12 +128,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
             settings.public_url.origin().ascii_serialization(),
         ),
         routes: loader.subscribe(),
-        limits: Limits {
-            connect: settings.connect_timeout.0,
-            head: settings.upstream_timeout.0,
-            idle: settings.idle_timeout.0,
-            idle_per_upstream: settings.idle_connections,
-        },
+        limits: limits(&settings),
         max_body: settings.max_body,
         signer: signer.clone(),
         rules: rules.clone(),
@@ -136,6 +140,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         apps_authority: format!(".{}{port}", apps.domain),
         issuer: Arc::clone(&issuer),
         secure: Secure::new(&settings, certificates),
+        acme: acme.clone(),
         context: context.clone(),
     };
     let document = routes::ApiDoc::openapi();
@@ -155,10 +160,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .on::<ProvisionerEvent>("routes", events::on_provisioner)
         .on::<AccountEvent>("memberships", events::on_account)
         .on::<AuthEvent>("keys", keys::events::on_auth);
-    let mut assembly = Assembly::new();
-    if let Some(watcher) = watcher {
-        assembly = assembly.task("certificates", |shutdown| watcher.run(shutdown));
-    }
+    let assembly = certified(Assembly::new(), watcher, acme);
     Ok(assembly
         .tls(tls)
         .data(state)
@@ -174,6 +176,37 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         })
         .task("usage", |shutdown| flusher.run(shutdown))
         .task("endpoints", |shutdown| fetcher.run(shutdown)))
+}
+
+/// What looks after certificates.
+fn certified(
+    mut assembly: Assembly,
+    watcher: Option<tls::Watcher>,
+    acme: Option<Acme>,
+) -> Assembly {
+    if let Some(watcher) = watcher {
+        assembly = assembly.task("certificates", |shutdown| watcher.run(shutdown));
+    }
+    if let Some(acme) = acme {
+        let orders = acme.clone();
+        let order = move |job, cx| {
+            let orders = orders.clone();
+            async move { orders.order(job, cx).await }
+        };
+        assembly = assembly
+            .workers(Workers::new().worker(acme::ORDER, 1, acme::ATTEMPTS, order))
+            .task("acme", |shutdown| acme.run(shutdown));
+    }
+    assembly
+}
+
+fn limits(settings: &GatewaySettings) -> Limits {
+    Limits {
+        connect: settings.connect_timeout.0,
+        head: settings.upstream_timeout.0,
+        idle: settings.idle_timeout.0,
+        idle_per_upstream: settings.idle_connections,
+    }
 }
 
 /// The platform services' addresses, as `host:port`.

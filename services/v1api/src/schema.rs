@@ -176,4 +176,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    acme_accounts (directory) {
+        directory -> Text,
+        sealed -> Binary,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    acme_certificates (host) {
+        host -> Text,
+        chain -> Nullable<Text>,
+        sealed_key -> Nullable<Binary>,
+        not_after -> Nullable<Timestamp>,
+        due_at -> Timestamp,
+        round -> BigInt,
+        failures -> BigInt,
+        last_error -> Nullable<Text>,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    acme_challenges (host, token) {
+        host -> Text,
+        token -> Text,
+        content -> Text,
+        created_at -> Timestamp,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(usage_series, usage_sums);

@@ -15,6 +15,13 @@
 //! | `SLIPWAY_GATEWAY__TLS__REDIRECT` | whether requests in plain text are led to TLS |
 //! | `SLIPWAY_GATEWAY__TLS__HSTS` | for how long browsers ask for the platform's host by TLS alone |
 //! | `SLIPWAY_GATEWAY__TLS__HANDSHAKE_TIMEOUT` | how long a client may take for the handshake |
+//! | `SLIPWAY_GATEWAY__ACME__DIRECTORY` | the directory of a maker of certificates (RFC 8555) |
+//! | `SLIPWAY_GATEWAY__ACME__CONTACT` | where the maker reaches the operator by mail |
+//! | `SLIPWAY_GATEWAY__ACME__AGREE_TO_TERMS` | whether the operator agrees to the maker's terms |
+//! | `SLIPWAY_GATEWAY__ACME__PLATFORM` | whether a certificate for the platform's own host is got as well |
+//! | `SLIPWAY_GATEWAY__ACME__AUTHORITY` | the private authority that the directory's own certificate is from |
+//! | `SLIPWAY_GATEWAY__ACME__RETRY` | how long to wait after an order that failed |
+//! | `SLIPWAY_GATEWAY__ACME__LOOK` | how often is looked for what there is to order or has been got |
 //! | `SLIPWAY_APPS__DOMAIN` | the domain whose direct subdomains are apps |
 //! | `SLIPWAY_CORS__ORIGINS` | origins whose pages may call the platform |
 
@@ -24,6 +31,7 @@ use chassis::settings::{Duration, List, Section};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::acme::AcmeSettings;
 use crate::tls::TlsSettings;
 
 /// `[gateway]`
@@ -50,6 +58,8 @@ pub struct GatewaySettings {
     pub endpoints_refresh: Duration,
     /// TLS at the gateway itself.
     pub tls: TlsSettings,
+    /// Certificates from a maker of certificates.
+    pub acme: AcmeSettings,
 }
 
 impl Default for GatewaySettings {
@@ -69,6 +79,7 @@ impl Default for GatewaySettings {
             usage_dir: None,
             endpoints_refresh: Duration::secs(600),
             tls: TlsSettings::default(),
+            acme: AcmeSettings::default(),
         }
     }
 }
@@ -88,7 +99,12 @@ impl Section for GatewaySettings {
         {
             return Err("`public_url` must be http:// or https:// and a host".into());
         }
-        self.tls.validate(self.public_url.scheme())
+        let are_got = self.acme.directory.is_some();
+        self.tls.validate(self.public_url.scheme(), are_got)?;
+        if are_got && self.tls.listen.is_none() {
+            return Err("`acme.directory` needs `tls.listen`".into());
+        }
+        self.acme.validate(self.public_url.host())
     }
 }
 
@@ -147,6 +163,53 @@ mod tests {
     fn the_defaults_hold() {
         GatewaySettings::default().validate().unwrap();
         AppsSettings::default().validate().unwrap();
+    }
+
+    #[test]
+    fn tls_that_cannot_be_is_said() {
+        let check = |change: fn(&mut GatewaySettings)| {
+            let mut settings = GatewaySettings {
+                public_url: Url::parse("https://slipway.example").unwrap(),
+                ..GatewaySettings::default()
+            };
+            settings.tls.listen = Some("127.0.0.1:0".into());
+            settings.tls.certificates = List(vec!["folder".into()]);
+            change(&mut settings);
+            settings.validate()
+        };
+        check(|_| {}).unwrap();
+        check(|settings| settings.tls.redirect = true).unwrap();
+        for (change, what) in [
+            (
+                (|settings| settings.tls.listen = None) as fn(&mut GatewaySettings),
+                "`tls.listen`",
+            ),
+            (
+                |settings| settings.tls.certificates = List::default(),
+                "`tls.certificates`",
+            ),
+            (
+                |settings| settings.tls.reload = Duration::secs(0),
+                "`tls.reload`",
+            ),
+            (
+                |settings| {
+                    settings.tls.redirect = true;
+                    settings.public_url = Url::parse("http://slipway.example").unwrap();
+                },
+                "`public_url`",
+            ),
+            (
+                |settings| {
+                    settings.tls = TlsSettings::default();
+                    settings.acme.directory = Url::parse("https://maker.example").ok();
+                },
+                "`acme.directory` needs `tls.listen`",
+            ),
+        ] {
+            let error = check(change).unwrap_err();
+            assert!(error.contains(what), "{error}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ use common::problem::Problem;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
+use crate::acme::{self, Acme};
 use crate::edge::access::Access;
 use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
@@ -87,6 +88,8 @@ pub(crate) struct Gateway {
     pub(crate) issuer: Arc<str>,
     /// Who is led to TLS, and who is told to stay there.
     pub(crate) secure: Secure,
+    /// Who gets certificates, if anyone.
+    pub(crate) acme: Option<Acme>,
 }
 
 /// One thread's gateway.
@@ -217,7 +220,11 @@ impl Worker {
         let method = request.method().clone();
         let (inward, request) = Inward::of(request);
         let secure = &self.gateway.secure;
-        let place = match self.place(request.request()) {
+        let place = match self.shown(request.request()).await {
+            Some(content) => Place::Shown(content),
+            None => self.place(request.request()),
+        };
+        let place = match place {
             // What shows that a domain is served here is asked for before there is a certificate for it.
             place @ (Place::Shown(_) | Place::Nowhere(_)) => place,
             place => match secure.elsewhere(origin.scheme, request.request()) {
@@ -260,6 +267,16 @@ impl Worker {
                 .insert(HeaderName::from_static("x-request-id"), request_id);
         }
         Ok(response)
+    }
+
+    /// What a host of ours shows to the maker of its certificate.
+    async fn shown(&self, request: &HttpRequest) -> Option<String> {
+        let acme = self.gateway.acme.as_ref()?;
+        let token = acme::token(request.uri().path())?;
+        // One that can't be read isn't answered for; the rest of the way says so.
+        site(&self.gateway.hosts, request).ok()?;
+        let host = crate::hosts::host_name(authority(request)?).ok()?;
+        acme.shown(&host, token).await
     }
 
     /// Decides by host, then by path.

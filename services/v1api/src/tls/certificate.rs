@@ -47,6 +47,8 @@ pub(crate) struct Certificate {
     pub(crate) key: Arc<CertifiedKey>,
     /// The hosts that it is for, in lower case; `*.` stands for one label.
     pub(crate) names: Vec<String>,
+    /// From when it holds.
+    pub(crate) not_before: Time,
     /// Until when it holds.
     pub(crate) not_after: Time,
 }
@@ -81,9 +83,16 @@ impl Certificate {
             Ok(Self {
                 key: Arc::new(key),
                 names,
+                not_before,
                 not_after,
             })
         }
+    }
+
+    /// When it is time for another: a third of its life before its end, as the certificates' makers ask for.
+    pub(crate) fn renew_at(&self) -> Time {
+        let life = self.not_after - self.not_before;
+        self.not_after - life / 3
     }
 
     /// Whether it ends within this span.

@@ -113,7 +113,7 @@ impl Files {
         for folder in self.folders.clone() {
             match pairs(&folder) {
                 Ok(found) if found.is_empty() => {
-                    self.tell(folder.clone(), &FileError::Empty(folder))
+                    self.tell(folder.clone(), &FileError::Empty(folder));
                 }
                 Ok(found) => changed |= self.refresh_folder(&folder, &found, now),
                 Err(error) => self.tell(folder, &error),

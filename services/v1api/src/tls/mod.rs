@@ -6,7 +6,7 @@ mod files;
 mod settings;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use chassis::http::Tls;
@@ -33,12 +33,29 @@ pub(crate) enum TlsError {
 
 /// The certificates of this moment; cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Certificates(Arc<RwLock<Arc<Chosen>>>);
+pub(crate) struct Certificates(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    chosen: RwLock<Arc<Chosen>>,
+    sources: Mutex<Sources>,
+}
+
+/// Where certificates come from.
+#[derive(Default)]
+struct Sources {
+    files: Vec<Certificate>,
+    /// Those that were got, each with the host that it was got for.
+    made: Vec<(String, Certificate)>,
+    /// The platform's host.
+    platform: Option<String>,
+}
 
 /// Certificates by what they are for.
 #[derive(Default)]
 struct Chosen {
-    by_name: HashMap<String, Certificate>,
+    files: HashMap<String, Certificate>,
+    made: HashMap<String, Certificate>,
     /// For clients that name no host, or one that there is no certificate for: what answers them then
     /// says so in HTTP.
     default: Option<Arc<CertifiedKey>>,
@@ -46,13 +63,23 @@ struct Chosen {
 
 impl std::fmt::Debug for Certificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.now().by_name.keys()).finish()
+        let now = self.now();
+        let hosts = now.files.keys().chain(now.made.keys());
+        f.debug_list().entries(hosts).finish()
     }
 }
 
 impl Certificates {
+    /// None yet, for a platform of this host.
+    pub(crate) fn new(platform: Option<&str>) -> Self {
+        let certificates = Self::default();
+        certificates.change(|sources| sources.platform = platform.map(str::to_ascii_lowercase));
+        certificates
+    }
+
     fn now(&self) -> Arc<Chosen> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        let chosen = self.0.chosen.read();
+        Arc::clone(&chosen.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether a client that asks for this host, in lower case, is shown a certificate for it.
@@ -60,37 +87,80 @@ impl Certificates {
         self.now().find(host).is_some()
     }
 
-    /// Takes these in the place of those before. Of two for one name the one that holds longer is shown;
-    /// without a host to choose by, the platform's, else the first.
-    fn replace(&self, certificates: Vec<Certificate>, platform: Option<&str>) {
-        let first = certificates.first().map(|one| Arc::clone(&one.key));
-        let mut chosen = Chosen::default();
-        for certificate in certificates {
-            for name in &certificate.names {
-                let holds_longer = chosen
-                    .by_name
-                    .get(name)
-                    .is_none_or(|other| other.not_after < certificate.not_after);
-                if holds_longer {
-                    chosen.by_name.insert(name.clone(), certificate.clone());
-                }
-            }
-        }
-        let of_platform = platform.and_then(|host| chosen.find(host));
-        chosen.default = of_platform.map(|one| Arc::clone(&one.key)).or(first);
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(chosen);
+    /// Whether the operator's files have a certificate for this host.
+    pub(crate) fn in_files(&self, host: &str) -> bool {
+        find(&self.now().files, host).is_some()
+    }
+
+    /// Takes the operator's certificates in the place of those before. Of two for one name the one that
+    /// holds longer is shown.
+    fn put_files(&self, files: Vec<Certificate>) {
+        self.change(|sources| sources.files = files);
+    }
+
+    /// Takes those that were got in the place of those before, each for its host. Where the operator's
+    /// files have one, that one is shown.
+    pub(crate) fn put_made(&self, made: Vec<(String, Certificate)>) {
+        self.change(|sources| sources.made = made);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Sources)) {
+        // Held until what is chosen is there, so that of two changes the later one is.
+        let mut sources = self
+            .0
+            .sources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(&mut sources);
+        let chosen = Arc::new(Chosen::of(&sources));
+        *self
+            .0
+            .chosen
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = chosen;
     }
 }
 
 impl Chosen {
-    /// The one for a host: of its own name, or of all names beside it.
-    fn find(&self, host: &str) -> Option<&Certificate> {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        self.by_name.get(host).or_else(|| {
-            let (_, domain) = host.split_once('.')?;
-            self.by_name.get(&format!("*.{domain}"))
-        })
+    fn of(sources: &Sources) -> Self {
+        let mut files: HashMap<String, Certificate> = HashMap::new();
+        for certificate in &sources.files {
+            for name in &certificate.names {
+                let holds_longer = files
+                    .get(name)
+                    .is_none_or(|other| other.not_after < certificate.not_after);
+                if holds_longer {
+                    files.insert(name.clone(), certificate.clone());
+                }
+            }
+        }
+        let mut chosen = Self {
+            files,
+            made: sources.made.iter().cloned().collect(),
+            default: None,
+        };
+        // Without a host to choose by, the platform's, else the first of the operator's.
+        let of_platform = sources
+            .platform
+            .as_deref()
+            .and_then(|host| chosen.find(host));
+        let default = of_platform.or(sources.files.first());
+        chosen.default = default.map(|one| Arc::clone(&one.key));
+        chosen
     }
+
+    fn find(&self, host: &str) -> Option<&Certificate> {
+        find(&self.files, host).or_else(|| self.made.get(host.strip_suffix('.').unwrap_or(host)))
+    }
+}
+
+/// The one for a host: of its own name, or of all names beside it.
+fn find<'a>(by_name: &'a HashMap<String, Certificate>, host: &str) -> Option<&'a Certificate> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    by_name.get(host).or_else(|| {
+        let (_, domain) = host.split_once('.')?;
+        by_name.get(&format!("*.{domain}"))
+    })
 }
 
 impl ResolvesServerCert for Certificates {
@@ -107,7 +177,6 @@ impl ResolvesServerCert for Certificates {
 pub(crate) struct Watcher {
     files: Files,
     certificates: Certificates,
-    platform: Option<String>,
     clock: Clock,
     period: Duration,
 }
@@ -118,7 +187,7 @@ pub(crate) fn start(
     platform: Option<&str>,
     clock: &Clock,
 ) -> Result<(Certificates, Option<Tls>, Option<Watcher>), TlsError> {
-    let certificates = Certificates::default();
+    let certificates = Certificates::new(platform);
     let Some(address) = &settings.listen else {
         return Ok((certificates, None, None));
     };
@@ -126,7 +195,6 @@ pub(crate) fn start(
     let watcher = Watcher {
         files,
         certificates: certificates.clone(),
-        platform: platform.map(str::to_ascii_lowercase),
         clock: clock.clone(),
         period: settings.reload.0,
     };
@@ -138,9 +206,7 @@ pub(crate) fn start(
 
 impl Watcher {
     fn publish(&self) {
-        let certificates = self.files.certificates();
-        self.certificates
-            .replace(certificates, self.platform.as_deref());
+        self.certificates.put_files(self.files.certificates());
     }
 
     /// Looks again and again until the service stops. A look is a few small reads, and needs nothing of the

@@ -37,8 +37,9 @@ impl Default for TlsSettings {
 }
 
 impl TlsSettings {
-    /// What can't be, seen from the scheme of the platform's public URL.
-    pub(crate) fn validate(&self, scheme: &str) -> Result<(), String> {
+    /// What can't be, seen from the scheme of the platform's public URL, and from whether certificates are got
+    /// elsewhere.
+    pub(crate) fn validate(&self, scheme: &str, are_got: bool) -> Result<(), String> {
         if self.listen.is_none() {
             return match (&self.certificates.0.is_empty(), self.redirect) {
                 (false, _) => Err("`tls.certificates` needs `tls.listen`".into()),
@@ -46,8 +47,8 @@ impl TlsSettings {
                 (true, false) => Ok(()),
             };
         }
-        if self.certificates.0.is_empty() {
-            return Err("`tls.listen` needs `tls.certificates`".into());
+        if self.certificates.0.is_empty() && !are_got {
+            return Err("`tls.listen` needs `tls.certificates` or `acme.directory`".into());
         }
         if self.redirect && scheme != "https" {
             return Err("`tls.redirect` needs a `public_url` of https://".into());

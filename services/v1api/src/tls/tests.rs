@@ -70,8 +70,8 @@ fn the_name_chooses_the_certificate_and_the_longer_one_of_two() {
     let own = parse(&pem(&["Shop.Example"], -1, 9)).unwrap();
     let longer = parse(&pem(&["shop.example"], -1, 20)).unwrap();
     let all = parse(&pem(&["*.apps.example"], -1, 9)).unwrap();
-    let certificates = Certificates::default();
-    certificates.replace(vec![all.clone(), longer.clone(), own], Some("shop.example"));
+    let certificates = Certificates::new(Some("Shop.example"));
+    certificates.put_files(vec![all.clone(), longer.clone(), own]);
     let chosen = certificates.now();
     let found = |host: &str| chosen.find(host).map(|one| one.not_after);
     assert_eq!(found("shop.example"), Some(longer.not_after));
@@ -91,8 +91,24 @@ fn the_name_chooses_the_certificate_and_the_longer_one_of_two() {
         std::sync::Arc::ptr_eq(certificates.now().default.as_ref().unwrap(), &one.key)
     };
     assert!(is_default(&longer), "the platform's own");
-    certificates.replace(vec![all.clone(), longer], Some("elsewhere.example"));
+    certificates.put_files(vec![all.clone()]);
     assert!(is_default(&all), "else the first");
+    let got = |host: &str, one: &Certificate| (host.to_owned(), one.clone());
+    certificates.put_made(vec![
+        got("shop.example", &longer),
+        got("a.apps.example", &longer),
+    ]);
+    assert!(certificates.cover("shop.example") && !certificates.in_files("shop.example"));
+    assert!(
+        is_default(&longer),
+        "the platform's own, wherever it is from"
+    );
+    let chosen = certificates.now();
+    assert_eq!(
+        chosen.find("a.apps.example").map(|one| one.not_after),
+        Some(all.not_after),
+        "files come first"
+    );
 }
 
 #[test]
@@ -189,4 +205,13 @@ fn what_ends_soon_is_told() {
         .map(|one| (one.names[0].as_str(), one.soon))
         .collect();
     assert_eq!(soon, [("soon.example", true), ("late.example", false)]);
+}
+
+#[test]
+fn it_is_time_for_another_a_third_of_its_life_before_the_end() {
+    let certificate = parse(&pem(&["a.example"], -30, 60)).unwrap();
+    assert_eq!(
+        certificate.renew_at(),
+        certificate.not_after - Span::days(30)
+    );
 }

@@ -51,8 +51,8 @@ const RESETS: usize = 100;
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same of a whole connection.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// What of a connection's answers is kept until it can be written, in bytes.
-const SEND_BUFFER: usize = 256 * 1024;
+/// What of one stream's answer is kept until it can be written, in bytes.
+const SEND_BUFFER: usize = 64 * 1024;
 /// How long a client may take to end a connection that it has been told to end.
 const FAREWELL: Duration = Duration::from_secs(5);
 

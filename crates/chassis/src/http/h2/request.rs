@@ -22,15 +22,25 @@ use h2::{Reason, RecvStream};
 /// The most fields of a head, cookies counted as one: what is taken over HTTP/1.1, too.
 const FIELDS: usize = 96;
 
-/// What an answer goes by, shared with the body, which may have to say that it is waited for.
-pub(super) struct Respond {
-    stream: Rc<RefCell<SendResponse<Bytes>>>,
-    answered: Rc<Cell<bool>>,
+/// What an answer goes by; shared with the body, which may have to say that it is waited for.
+#[derive(Clone)]
+pub(super) struct Respond(Rc<Answering>);
+
+struct Answering {
+    stream: RefCell<SendResponse<Bytes>>,
+    answered: Cell<bool>,
 }
 
 impl Respond {
+    fn new(stream: SendResponse<Bytes>) -> Self {
+        Self(Rc::new(Answering {
+            stream: RefCell::new(stream),
+            answered: Cell::new(false),
+        }))
+    }
+
     pub(super) fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
-        self.stream.borrow_mut().poll_reset(cx)
+        self.0.stream.borrow_mut().poll_reset(cx)
     }
 
     pub(super) fn send(
@@ -38,8 +48,19 @@ impl Respond {
         head: http::Response<()>,
         is_end: bool,
     ) -> Result<h2::SendStream<Bytes>, h2::Error> {
-        self.answered.set(true);
-        self.stream.borrow_mut().send_response(head, is_end)
+        self.0.answered.set(true);
+        self.0.stream.borrow_mut().send_response(head, is_end)
+    }
+
+    /// Tells a client that waits for it to send its body, unless it has been answered.
+    fn ask_for_body(&self) {
+        if self.0.answered.get() {
+            return;
+        }
+        let mut head = http::Response::new(());
+        *head.status_mut() = http::StatusCode::CONTINUE;
+        // A client that is gone isn't waiting; the body says so next.
+        let _told = self.0.stream.borrow_mut().send_informational(head);
     }
 }
 
@@ -83,17 +104,14 @@ pub(super) fn of(
         Ok(head) => head,
         Err(why) => return Err(Refused { stream, why }),
     };
-    let respond = Respond {
-        stream: Rc::new(RefCell::new(stream)),
-        answered: Rc::default(),
-    };
+    let respond = Respond::new(stream);
     let expects = headers
         .get(EXPECT)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     let payload = if is_empty {
         Payload::None
     } else {
-        let awaited = expects.then(|| (Rc::clone(&respond.stream), Rc::clone(&respond.answered)));
+        let awaited = expects.then(|| respond.clone());
         let payload: BoxedPayloadStream = Box::pin(Body { body, awaited });
         Payload::Stream { payload }
     };
@@ -157,20 +175,15 @@ fn head(parts: &http::request::Parts, is_empty: bool) -> Result<(Method, Uri, He
 struct Body {
     body: RecvStream,
     /// Until the body is wanted, where the client waits to hear so (RFC 9110, section 10.1.1).
-    awaited: Option<(Rc<RefCell<SendResponse<Bytes>>>, Rc<Cell<bool>>)>,
+    awaited: Option<Respond>,
 }
 
 impl Stream for Body {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some((stream, answered)) = self.awaited.take()
-            && !answered.get()
-        {
-            let mut head = http::Response::new(());
-            *head.status_mut() = http::StatusCode::CONTINUE;
-            // A client that is gone isn't waiting; the body says so next.
-            let _told = stream.borrow_mut().send_informational(head);
+        if let Some(respond) = self.awaited.take() {
+            respond.ask_for_body();
         }
         let piece = match ready!(self.body.poll_data(cx)) {
             None => return Poll::Ready(None),

@@ -1,0 +1,386 @@
+//! Certificates by ACME (RFC 8555) for domains of accounts' own, and for the platform's host.
+//!
+//! Each gateway looks again and again which hosts want a certificate: every domain that has been shown to be
+//! its account's, unless the operator's files have one for it. When a host's time has come it enqueues a job.
+//! One job runs at a time among all gateways, so that the maker sees one client in no hurry. What the maker
+//! looks at is in the database, so that whichever gateway it asks answers; and so is what it makes, sealed,
+//! which every gateway takes over at its next look. A domain that is dropped takes its certificate with it.
+
+mod client;
+mod order;
+mod settings;
+mod store;
+
+use std::sync::Arc;
+
+use chassis::Context;
+use chassis::db::Db;
+use chassis::jobs::{Enqueued, Job, JobContext, JobError, JobResult, NewJob, enqueue, still_held};
+use common::random;
+use common::time::{Span, Time};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::tls::Certificates;
+use crate::tls::certificate::Certificate;
+use client::{Client, ClientError};
+use order::{Made, OrderError, Orderer};
+pub(crate) use settings::AcmeSettings;
+
+/// The kind of job that orders a certificate.
+pub(crate) const ORDER: &str = "acme.order";
+/// How often an order is begun by a worker in the place of one that died.
+pub(crate) const ATTEMPTS: u32 = 3;
+/// When another order is made, if nothing is heard of one.
+const UNHEARD: Span = Span::minutes(30);
+/// The longest wait after orders that failed: whoever leads her domain here later than she has shown it to be
+/// hers shouldn't wait much longer.
+const LONGEST_WAIT: Span = Span::hours(6);
+/// How long no order is made once the maker has had enough of them.
+const RATE_PAUSE: Span = Span::hours(1);
+/// The path of what a host shows to the maker, without the token.
+const CHALLENGE: &str = "/.well-known/acme-challenge/";
+/// How many challenges are looked for at once: the path is open to everybody.
+const LOOKS: usize = 2;
+/// The longest token that is looked for.
+const LONGEST_TOKEN: usize = 128;
+
+/// What is to be done.
+#[derive(Debug, Serialize, Deserialize)]
+struct Wanted {
+    host: String,
+}
+
+/// Gets certificates, and keeps those that were got; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Acme {
+    context: Context,
+    orderer: Orderer,
+    certificates: Certificates,
+    platform: Option<String>,
+    retry: Span,
+    look: std::time::Duration,
+    looks: Arc<Semaphore>,
+}
+
+impl Acme {
+    /// As the settings say; none if they name no maker.
+    pub(crate) fn new(
+        settings: &AcmeSettings,
+        platform: Option<&str>,
+        context: &Context,
+        certificates: &Certificates,
+    ) -> Result<Option<Self>, ClientError> {
+        let Some(directory) = &settings.directory else {
+            return Ok(None);
+        };
+        let contact = |address: &String| match address.strip_prefix("mailto:") {
+            Some(_) => address.clone(),
+            None => format!("mailto:{address}"),
+        };
+        let orderer = Orderer {
+            context: context.clone(),
+            client: Client::new(settings.authority.as_deref())?,
+            directory: directory.to_string(),
+            contact: settings.contact.0.iter().map(contact).collect(),
+        };
+        let platform = platform.filter(|_| settings.platform);
+        Ok(Some(Self {
+            context: context.clone(),
+            orderer,
+            certificates: certificates.clone(),
+            platform: platform.map(str::to_ascii_lowercase),
+            retry: Span::from_std(settings.retry.0).unwrap_or(LONGEST_WAIT),
+            look: settings.look.0,
+            looks: Arc::new(Semaphore::new(LOOKS)),
+        }))
+    }
+
+    /// Looks again and again until the service stops.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut known = None;
+        let mut failing = false;
+        loop {
+            let looked = match self.plan().await {
+                Ok(()) => self.load(&mut known).await,
+                Err(error) => Err(error),
+            };
+            match looked {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(error = %error, "certificates can't be looked after; those known go on");
+                }
+                Err(_still) => {}
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(self.look) => {}
+            }
+        }
+    }
+
+    /// Takes over which hosts want a certificate, and has those ordered whose time has come.
+    async fn plan(&self) -> Result<(), diesel::result::Error> {
+        let (acme, now) = (self.clone(), self.context.clock.now());
+        let news = self
+            .context
+            .db
+            .read(move |db| {
+                let (wanted, known) = (acme.wanted(db)?, store::hosts(db)?);
+                Ok::<_, diesel::result::Error>(wanted != known || !store::due(db, now)?.is_empty())
+            })
+            .await?;
+        if !news {
+            return Ok(());
+        }
+        let acme = self.clone();
+        self.context.db.write(move |db| acme.plan_in(db, now)).await
+    }
+
+    /// The hosts that want a certificate, in order.
+    fn wanted(&self, db: &mut Db) -> Result<Vec<String>, diesel::result::Error> {
+        let mut wanted = store::verified_domains(db)?;
+        wanted.extend(self.platform.clone());
+        wanted.retain(|host| !self.certificates.in_files(host));
+        wanted.sort();
+        wanted.dedup();
+        Ok(wanted)
+    }
+
+    fn plan_in(&self, db: &mut Db, now: Time) -> Result<(), diesel::result::Error> {
+        // Of gateways that look at once one plans, the others find it done.
+        chassis::db::lock(db, "acme")?;
+        let (wanted, known) = (self.wanted(db)?, store::hosts(db)?);
+        for host in known.iter().filter(|host| !wanted.contains(host)) {
+            store::remove(db, host)?;
+        }
+        for host in wanted.iter().filter(|host| !known.contains(host)) {
+            store::add(db, host, now)?;
+        }
+        for (host, round) in store::due(db, now)? {
+            let round = round + 1;
+            let payload = serde_json::json!(Wanted { host: host.clone() });
+            let Enqueued { .. } = enqueue(
+                db,
+                &NewJob {
+                    kind: ORDER,
+                    // A host that comes back begins to count anew, at another time.
+                    key: format!("{host}/{round}/{}", now.unix_micros()),
+                    group: Some(ORDER.into()),
+                    payload,
+                    run_at: now,
+                    supersede: false,
+                },
+                now,
+            )?;
+            store::begin(db, &host, round, now + UNHEARD)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what has been made or removed since.
+    async fn load(
+        &self,
+        known: &mut Option<(Option<i64>, i64)>,
+    ) -> Result<(), diesel::result::Error> {
+        let before = *known;
+        let news = self
+            .context
+            .db
+            .read(move |db| {
+                let state = store::state(db)?;
+                if before == Some(state) {
+                    return Ok::<_, diesel::result::Error>(None);
+                }
+                Ok(Some((state, store::certificates(db)?)))
+            })
+            .await?;
+        let Some((state, rows)) = news else {
+            return Ok(());
+        };
+        let now = self.context.clock.now();
+        let made = rows.into_iter().filter_map(|row| {
+            let key = self.context.sealer.open(&row.sealed_key, &place(&row.host));
+            let certificate = key.map_err(|error| error.to_string()).and_then(|key| {
+                Certificate::parse(row.chain.as_bytes(), &key, now)
+                    .map_err(|error| error.to_string())
+            });
+            match certificate {
+                Ok(certificate) => Some((row.host, certificate)),
+                Err(error) => {
+                    tracing::error!(
+                        certificate.host = row.host,
+                        error,
+                        "a certificate can't be used"
+                    );
+                    None
+                }
+            }
+        });
+        self.certificates.put_made(made.collect());
+        *known = Some(state);
+        Ok(())
+    }
+
+    /// Orders a certificate, if it is still wanted.
+    pub(crate) async fn order(&self, job: Job, cx: JobContext) -> JobResult {
+        let Wanted { host } = job.payload()?;
+        let of = host.clone();
+        let failures = cx.db.read(move |db| store::failures(db, &of)).await;
+        let Some(failures) = failures.map_err(JobError::retry)? else {
+            return Ok(());
+        };
+        let made = tokio::select! {
+            made = self.orderer.order(&host) => made,
+            () = cx.shutdown.cancelled() => return Err(JobError::Interrupted),
+            () = cx.cancel.cancelled() => return Err(JobError::Cancelled),
+        };
+        let now = cx.clock.now();
+        let outcome = match made {
+            Ok(made) => self.keep(&host, made, job, now).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => self
+                .put_off(&host, &error, failures, now)
+                .await
+                .map_err(JobError::retry),
+        }
+    }
+
+    async fn keep(&self, host: &str, made: Made, job: Job, now: Time) -> Result<(), OrderError> {
+        let sealed = self
+            .context
+            .sealer
+            .seal(made.key.as_bytes(), &place(host))?;
+        // Many that were made in one hour aren't renewed in one: up to a tenth of the time earlier.
+        let life = made.certificate.renew_at() - now;
+        let earlier = u64::try_from((life / 10).num_seconds()).unwrap_or(0);
+        let earlier = i64::try_from(random::below(earlier.max(1))).unwrap_or(0);
+        let due_at = (made.certificate.renew_at() - Span::seconds(earlier)).max(now + self.retry);
+        let (acme, host) = (self.clone(), host.to_owned());
+        let not_after = made.certificate.not_after;
+        let kept = {
+            let host = host.clone();
+            self.context
+                .db
+                .write(move |db| {
+                    let wanted =
+                        acme.platform.as_ref() == Some(&host) || store::is_verified(db, &host)?;
+                    if !wanted || !still_held(db, &job, now)? {
+                        return Ok::<_, diesel::result::Error>(false);
+                    }
+                    let kept = store::Kept {
+                        chain: &made.chain,
+                        sealed_key: &sealed,
+                        not_after,
+                        due_at,
+                    };
+                    store::put_certificate(db, &host, &kept)
+                })
+                .await?
+        };
+        if kept {
+            tracing::info!(certificate.host = host, certificate.not_after = %not_after, certificate.renew_at = %due_at, "a certificate has been got");
+        }
+        Ok(())
+    }
+
+    /// Notes why an order failed. The next one is twice as far off as this one was.
+    async fn put_off(
+        &self,
+        host: &str,
+        error: &OrderError,
+        failures: i64,
+        now: Time,
+    ) -> Result<(), diesel::result::Error> {
+        let paused = error.is_rate_limit().then(|| now + RATE_PAUSE);
+        let due_at = (now + wait(self.retry, failures)).max(paused.unwrap_or(now));
+        tracing::warn!(certificate.host = host, certificate.next_try = %due_at, error = %error, "a certificate can't be got");
+        let (host, why) = (host.to_owned(), error.to_string());
+        self.context
+            .db
+            .write(move |db| {
+                store::put_failure(db, &host, &why, due_at)?;
+                match paused {
+                    Some(until) => store::pause(db, until),
+                    None => Ok(()),
+                }
+            })
+            .await
+    }
+
+    /// What a host shows to the maker of certificates for this token, if anything.
+    pub(crate) async fn shown(&self, host: &str, token: &str) -> Option<String> {
+        // Whoever asks for many waits for herself.
+        let _turn = self.looks.acquire().await.ok()?;
+        let (host, token) = (host.to_owned(), token.to_owned());
+        let found = self
+            .context
+            .db
+            .read(move |db| store::challenge(db, &host, &token))
+            .await;
+        // The maker asks again; whoever else asks is answered by the app.
+        found.ok().flatten()
+    }
+}
+
+/// The token that a path asks for (RFC 8555, section 8.3).
+pub(crate) fn token(path: &str) -> Option<&str> {
+    let token = path.strip_prefix(CHALLENGE)?;
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_token = (1..=LONGEST_TOKEN).contains(&token.len()) && token.bytes().all(is_base64url);
+    is_token.then_some(token)
+}
+
+/// How long to wait after so many failures before this one, with a tenth more or less of it.
+fn wait(first: Span, failures: i64) -> Span {
+    let doublings = u32::try_from(failures.clamp(0, 20)).unwrap_or(0);
+    let wait = first
+        .checked_mul(2_i32.saturating_pow(doublings))
+        .map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT));
+    let tenth = u64::try_from(wait.num_milliseconds() / 10).unwrap_or(0);
+    let jitter = i64::try_from(random::below(tenth.max(1))).unwrap_or(0);
+    wait + Span::milliseconds(jitter)
+}
+
+fn place(host: &str) -> String {
+    format!("acme_certificates/{host}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_as_it_stands_or_not_at_all() {
+        assert_eq!(token("/.well-known/acme-challenge/aB-_9"), Some("aB-_9"));
+        let long = format!("/.well-known/acme-challenge/{}", "a".repeat(129));
+        for path in [
+            "/.well-known/acme-challenge/",
+            "/.well-known/acme-challenge/a/b",
+            "/.well-known/acme-challenge/a%41",
+            "/.well-known/acme-challenge/..",
+            "/.well-known/acme-challenges/a",
+            &long,
+        ] {
+            assert_eq!(token(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn failures_are_followed_by_longer_waits_up_to_hours() {
+        let first = Span::minutes(5);
+        for (failures, least) in [(0, 5), (1, 10), (3, 40), (20, 6 * 60)] {
+            let waited = wait(first, failures);
+            let least = Span::minutes(least);
+            assert!(
+                waited >= least && waited <= least + least / 10,
+                "{failures}: {waited}"
+            );
+        }
+    }
+}
