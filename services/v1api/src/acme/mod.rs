@@ -7,6 +7,7 @@
 //! which every gateway takes over at its next look. A domain that is dropped takes its certificate with it.
 
 mod client;
+mod job;
 mod order;
 mod settings;
 mod store;
@@ -15,8 +16,7 @@ use std::sync::Arc;
 
 use chassis::Context;
 use chassis::db::Db;
-use chassis::jobs::{Enqueued, Job, JobContext, JobError, JobResult, NewJob, enqueue, still_held};
-use common::random;
+use chassis::jobs::{NewJob, enqueue};
 use common::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::tls::Certificates;
 use crate::tls::certificate::Certificate;
 use client::{Client, ClientError};
-use order::{Made, OrderError, Orderer};
+use order::Orderer;
 pub(crate) use settings::AcmeSettings;
 
 /// The kind of job that orders a certificate.
@@ -34,11 +34,6 @@ pub(crate) const ORDER: &str = "acme.order";
 pub(crate) const ATTEMPTS: u32 = 3;
 /// When another order is made, if nothing is heard of one.
 const UNHEARD: Span = Span::minutes(30);
-/// The longest wait after orders that failed: whoever leads her domain here later than she has shown it to be
-/// hers shouldn't wait much longer.
-const LONGEST_WAIT: Span = Span::hours(6);
-/// How long no order is made once the maker has had enough of them.
-const RATE_PAUSE: Span = Span::hours(1);
 /// The path of what a host shows to the maker, without the token.
 const CHALLENGE: &str = "/.well-known/acme-challenge/";
 /// How many challenges are looked for at once: the path is open to everybody.
@@ -91,7 +86,7 @@ impl Acme {
             orderer,
             certificates: certificates.clone(),
             platform: platform.map(str::to_ascii_lowercase),
-            retry: Span::from_std(settings.retry.0).unwrap_or(LONGEST_WAIT),
+            retry: Span::from_std(settings.retry.0).unwrap_or(job::LONGEST_WAIT),
             look: settings.look.0,
             looks: Arc::new(Semaphore::new(LOOKS)),
         }))
@@ -162,7 +157,7 @@ impl Acme {
         for (host, round) in store::due(db, now)? {
             let round = round + 1;
             let payload = serde_json::json!(Wanted { host: host.clone() });
-            let Enqueued { .. } = enqueue(
+            enqueue(
                 db,
                 &NewJob {
                     kind: ORDER,
@@ -224,95 +219,6 @@ impl Acme {
         Ok(())
     }
 
-    /// Orders a certificate, if it is still wanted.
-    pub(crate) async fn order(&self, job: Job, cx: JobContext) -> JobResult {
-        let Wanted { host } = job.payload()?;
-        let of = host.clone();
-        let failures = cx.db.read(move |db| store::failures(db, &of)).await;
-        let Some(failures) = failures.map_err(JobError::retry)? else {
-            return Ok(());
-        };
-        let made = tokio::select! {
-            made = self.orderer.order(&host) => made,
-            () = cx.shutdown.cancelled() => return Err(JobError::Interrupted),
-            () = cx.cancel.cancelled() => return Err(JobError::Cancelled),
-        };
-        let now = cx.clock.now();
-        let outcome = match made {
-            Ok(made) => self.keep(&host, made, job, now).await,
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(error) => self
-                .put_off(&host, &error, failures, now)
-                .await
-                .map_err(JobError::retry),
-        }
-    }
-
-    async fn keep(&self, host: &str, made: Made, job: Job, now: Time) -> Result<(), OrderError> {
-        let sealed = self
-            .context
-            .sealer
-            .seal(made.key.as_bytes(), &place(host))?;
-        // Many that were made in one hour aren't renewed in one: up to a tenth of the time earlier.
-        let life = made.certificate.renew_at() - now;
-        let earlier = u64::try_from((life / 10).num_seconds()).unwrap_or(0);
-        let earlier = i64::try_from(random::below(earlier.max(1))).unwrap_or(0);
-        let due_at = (made.certificate.renew_at() - Span::seconds(earlier)).max(now + self.retry);
-        let (acme, host) = (self.clone(), host.to_owned());
-        let not_after = made.certificate.not_after;
-        let kept = {
-            let host = host.clone();
-            self.context
-                .db
-                .write(move |db| {
-                    let wanted =
-                        acme.platform.as_ref() == Some(&host) || store::is_verified(db, &host)?;
-                    if !wanted || !still_held(db, &job, now)? {
-                        return Ok::<_, diesel::result::Error>(false);
-                    }
-                    let kept = store::Kept {
-                        chain: &made.chain,
-                        sealed_key: &sealed,
-                        not_after,
-                        due_at,
-                    };
-                    store::put_certificate(db, &host, &kept)
-                })
-                .await?
-        };
-        if kept {
-            tracing::info!(certificate.host = host, certificate.not_after = %not_after, certificate.renew_at = %due_at, "a certificate has been got");
-        }
-        Ok(())
-    }
-
-    /// Notes why an order failed. The next one is twice as far off as this one was.
-    async fn put_off(
-        &self,
-        host: &str,
-        error: &OrderError,
-        failures: i64,
-        now: Time,
-    ) -> Result<(), diesel::result::Error> {
-        let paused = error.is_rate_limit().then(|| now + RATE_PAUSE);
-        let due_at = (now + wait(self.retry, failures)).max(paused.unwrap_or(now));
-        tracing::warn!(certificate.host = host, certificate.next_try = %due_at, error = %error, "a certificate can't be got");
-        let (host, why) = (host.to_owned(), error.to_string());
-        self.context
-            .db
-            .write(move |db| {
-                store::put_failure(db, &host, &why, due_at)?;
-                match paused {
-                    Some(until) => store::pause(db, until),
-                    None => Ok(()),
-                }
-            })
-            .await
-    }
-
     /// What a host shows to the maker of certificates for this token, if anything.
     pub(crate) async fn shown(&self, host: &str, token: &str) -> Option<String> {
         // Whoever asks for many waits for herself.
@@ -336,17 +242,6 @@ pub(crate) fn token(path: &str) -> Option<&str> {
     is_token.then_some(token)
 }
 
-/// How long to wait after so many failures before this one, with a tenth more or less of it.
-fn wait(first: Span, failures: i64) -> Span {
-    let doublings = u32::try_from(failures.clamp(0, 20)).unwrap_or(0);
-    let wait = first
-        .checked_mul(2_i32.saturating_pow(doublings))
-        .map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT));
-    let tenth = u64::try_from(wait.num_milliseconds() / 10).unwrap_or(0);
-    let jitter = i64::try_from(random::below(tenth.max(1))).unwrap_or(0);
-    wait + Span::milliseconds(jitter)
-}
-
 fn place(host: &str) -> String {
     format!("acme_certificates/{host}")
 }
@@ -368,19 +263,6 @@ mod tests {
             &long,
         ] {
             assert_eq!(token(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn failures_are_followed_by_longer_waits_up_to_hours() {
-        let first = Span::minutes(5);
-        for (failures, least) in [(0, 5), (1, 10), (3, 40), (20, 6 * 60)] {
-            let waited = wait(first, failures);
-            let least = Span::minutes(least);
-            assert!(
-                waited >= least && waited <= least + least / 10,
-                "{failures}: {waited}"
-            );
         }
     }
 }
