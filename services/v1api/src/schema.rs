@@ -36,7 +36,7 @@ diesel::table! {
     services (name) {
         name -> Text,
         origin -> Text,
-        upstream -> Nullable<Text>,
+        upstreams -> Nullable<Text>,
         environment_id -> Nullable<Text>,
         account_id -> Nullable<Text>,
         visibility -> Text,

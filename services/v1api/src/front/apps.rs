@@ -73,6 +73,7 @@ impl Worker {
             policy: Policy::App,
             max_body: self.gateway.max_body,
             patience: None,
+            own_host: false,
         };
         let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)
             .map_err(|error| failed(&error))?;

@@ -157,6 +157,7 @@ impl Worker {
                 .max_body
                 .map_or(self.gateway.max_body, |own| own.min(self.gateway.max_body)),
             patience: terms.patience,
+            own_host: matches!(service.target, Target::Upstreams(_)),
         };
         let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)
             .map_err(|error| failed(&error))?;
@@ -168,19 +169,21 @@ impl Worker {
                 )
                 .await
             }
-            Target::Upstream(origin) => {
+            Target::Upstreams(origins) => {
                 let sent = outgoing
-                    .send(&self.upstreams, std::slice::from_ref(origin), 0)
+                    .send(&self.upstreams, origins, self.next_turn())
                     .await;
                 sent.map_err(|error| failed(&error))
             }
         }
     }
 
-    /// The host by which the upstream knows itself.
+    /// The host by which the upstream knows itself; of several, the first.
     fn host_of(&self, service: &Service) -> String {
         match &service.target {
-            Target::Upstream(origin) => origin.to_string(),
+            Target::Upstreams(origins) => {
+                origins.first().map(ToString::to_string).unwrap_or_default()
+            }
             Target::Environment(id) => {
                 let table = self.view.now();
                 let label = table

@@ -380,7 +380,7 @@ impl Arrival {
         let method = self.request.method().as_str();
         let mut head =
             Head::new(method, target).ok_or_else(|| apps::failed(&ForwardError::Unsendable))?;
-        head.put("host", host);
+        head.put_host(host);
         let from = self.request.headers();
         headers::pass(&mut head, from, policy, token.is_some());
         if let Some(token) = token {

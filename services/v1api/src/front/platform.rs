@@ -269,6 +269,7 @@ impl Worker {
             policy,
             max_body: self.gateway.max_body,
             patience: None,
+            own_host: false,
         };
         let sent = async {
             let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)?;

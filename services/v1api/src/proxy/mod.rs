@@ -22,7 +22,7 @@ use common::problem::Problem;
 use body::{RequestBody, ResponseBody};
 use headers::Policy;
 pub(crate) use http1::Head;
-use http1::{Asked, Broken, Framing, Message};
+use http1::{Asked, Broken, Framing, HostSpan, Message, put_host};
 use pool::{Answer, SendError};
 pub(crate) use pool::{Limits, Upstreams};
 
@@ -107,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) max_body: u64,
     /// How long to wait for the head of the answer, if not for as long as usual.
     pub(crate) patience: Option<Duration>,
+    /// Whether each instance is asked by its own address as the host, and not by the head's.
+    pub(crate) own_host: bool,
 }
 
 /// A request that has been prepared and waits for an instance to go to.
@@ -114,6 +116,7 @@ pub(crate) struct Outgoing {
     message: Option<Message>,
     policy: Policy,
     patience: Option<Duration>,
+    own_host: Option<HostSpan>,
     upgrade: Option<Payload>,
     repeatable: bool,
 }
@@ -130,7 +133,9 @@ impl Outgoing {
             policy,
             max_body,
             patience,
+            own_host,
         } = plan;
+        let own_host = own_host.then(|| head.host_span()).flatten();
         let (body, upgrade) = if upgrade::is_wanted(request) {
             head.put("connection", "upgrade");
             head.put("upgrade", "websocket");
@@ -157,6 +162,7 @@ impl Outgoing {
             message: Some(message),
             policy,
             patience,
+            own_host,
             upgrade,
             repeatable,
         })
@@ -181,6 +187,9 @@ impl Outgoing {
         let patience = self.patience.unwrap_or_else(|| upstreams.patience());
         for instance in candidates {
             let mut message = self.message.take().ok_or(ForwardError::Closed)?;
+            if let Some(span) = &mut self.own_host {
+                put_host(&mut message.bytes, span, instance.address());
+            }
             let mut fresh = self.upgrade.is_some();
             let failed = loop {
                 match upstreams.send(&instance, message, patience, fresh).await {

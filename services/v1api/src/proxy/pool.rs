@@ -119,6 +119,13 @@ impl Iterator for Candidates {
     }
 }
 
+impl Instance {
+    /// Where it listens, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
 impl Upstreams {
     /// An empty pool.
     pub(crate) fn new(limits: Limits) -> Rc<Self> {

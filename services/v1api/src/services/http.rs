@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::store::{self, Change, Given, RulesChange};
-use super::{Catalogue, ServiceError, Upstream, Wanted};
+use super::{Catalogue, ServiceError, Upstreams, Wanted};
 use crate::edge::tokens::Known;
 use crate::limits::{self, Limit, of_service};
 use crate::state::State;
@@ -32,8 +32,10 @@ use crate::table::{Service, Target};
 pub(crate) struct NewService {
     /// 3 to 40 of a-z, 0-9 and -, beginning with a letter; not one of the platform's own.
     name: ServiceName,
-    /// `http://host:port`, any address.
-    upstream: String,
+    /// `http://host:port`, any address; or several, by `upstreams`.
+    upstream: Option<String>,
+    /// 1 to 32 addresses of one service's instances, each `http://host:port`. The least busy is asked.
+    upstreams: Option<Vec<String>>,
     /// The verbs that its callers' scopes may name: `read`, `write`; both unless told.
     scopes: Option<Vec<Verb>>,
     /// Who may call it: everyone unless told.
@@ -57,8 +59,10 @@ pub(crate) struct NewService {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServiceChange {
-    /// `http://host:port`, any address.
+    /// `http://host:port`, any address; or several, by `upstreams`.
     upstream: Option<String>,
+    /// All addresses that it is to have from now on. What is under way at one that goes ends there.
+    upstreams: Option<Vec<String>>,
     /// The verbs that its callers' scopes may name.
     scopes: Option<Vec<Verb>>,
     /// Who may call it.
@@ -96,9 +100,9 @@ pub(crate) struct ServiceView {
     /// The environment behind it, for those who may see that.
     #[serde(skip_serializing_if = "Option::is_none")]
     environment_id: Option<EnvironmentId>,
-    /// Its address, for admins.
+    /// Its addresses, for admins.
     #[serde(skip_serializing_if = "Option::is_none")]
-    upstream: Option<String>,
+    upstreams: Option<Vec<String>>,
     /// Who may call it, for admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     visibility: Option<Visibility>,
@@ -109,9 +113,9 @@ pub(crate) struct ServiceView {
 
 impl ServiceView {
     fn of(service: &Service, for_admin: bool) -> Self {
-        let (environment_id, upstream) = match &service.target {
+        let (environment_id, upstreams) = match &service.target {
             Target::Environment(id) => (Some(id.clone()), None),
-            Target::Upstream(origin) => (None, Some(format!("http://{origin}"))),
+            Target::Upstreams(origins) => (None, Some(addresses(origins))),
         };
         Self {
             path: format!("/v1/{}/", service.name),
@@ -120,7 +124,7 @@ impl ServiceView {
             name: service.name.clone(),
             account_id: service.account_id.clone(),
             environment_id,
-            upstream: upstream.filter(|_| for_admin),
+            upstreams: upstreams.filter(|_| for_admin),
             visibility: for_admin.then(|| service.visibility.clone()),
             limits: None,
         }
@@ -138,10 +142,7 @@ impl ServiceView {
             rules: serde_json::from_str(&row.rules).unwrap_or_default(),
             account_id: None,
             environment_id: None,
-            upstream: row
-                .upstream
-                .as_ref()
-                .map(|origin| format!("http://{origin}")),
+            upstreams: row.upstreams().map(|origins| addresses(&origins)),
             visibility: serde_json::from_str(&row.visibility).ok(),
             limits: None,
         }
@@ -174,8 +175,34 @@ impl From<ServiceError> for ApiError {
     }
 }
 
-fn upstream(text: &str) -> Result<Upstream, ApiError> {
-    Ok(Upstream::parse(text).map_err(|why| Problem::invalid_field("upstream", why))?)
+fn addresses(origins: &[impl std::fmt::Display]) -> Vec<String> {
+    let origins = origins.iter();
+    origins.map(|origin| format!("http://{origin}")).collect()
+}
+
+/// The addresses that a body names, by whichever of the two fields.
+fn upstreams(
+    one: Option<String>,
+    several: Option<Vec<String>>,
+) -> Result<Option<Upstreams>, ApiError> {
+    let (texts, is_one) = match (one, several) {
+        (None, None) => return Ok(None),
+        (Some(one), None) => (vec![one], true),
+        (None, Some(several)) => (several, false),
+        (Some(_), Some(_)) => {
+            let message = "can't stand beside `upstream`";
+            return Err(Problem::invalid_field("upstreams", message).into());
+        }
+    };
+    let upstreams = Upstreams::parse(&texts).map_err(|bad| {
+        let field = match bad.at {
+            _ if is_one => "upstream".to_owned(),
+            Some(at) => format!("upstreams[{at}]"),
+            None => "upstreams".to_owned(),
+        };
+        Problem::invalid_field(field, bad.message)
+    })?;
+    Ok(Some(upstreams))
 }
 
 fn checked(verbs: Vec<Verb>) -> Result<Vec<Verb>, ApiError> {
@@ -266,7 +293,8 @@ pub(crate) async fn create(
     };
     rules.check(&verbs).map_err(ServiceError::from)?;
     let wanted = Wanted {
-        upstream: upstream(&body.upstream)?,
+        upstreams: upstreams(body.upstream, body.upstreams)?
+            .ok_or_else(|| Problem::invalid_field("upstream", "must be there"))?,
         verbs,
         rules,
         visibility: body.visibility.unwrap_or(Visibility::Public),
@@ -283,7 +311,7 @@ pub(crate) async fn create(
             limits::store::set_limits(db, &of_service(row.name.as_str()), &kept, None, now)?;
             let entry =
                 audit::Entry::by(&admin.claims, "service.named", row.name.as_str(), address)
-                    .with(serde_json::json!({ "upstream": row.upstream }));
+                    .with(serde_json::json!({ "upstreams": row.upstreams() }));
             audit::record(db, &entry, now)?;
             Ok::<_, ServiceError>(row)
         })
@@ -308,7 +336,7 @@ pub(crate) async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let version = if_match(&request)?;
     let change = Change {
-        upstream: body.upstream.as_deref().map(upstream).transpose()?,
+        upstreams: upstreams(body.upstream, body.upstreams)?,
         scopes: body.scopes.map(checked).transpose()?,
         visibility: body.visibility,
         rules: RulesChange {
@@ -335,7 +363,7 @@ pub(crate) async fn change(
             let row = store::change(db, &name, &change, version)?;
             let entry =
                 audit::Entry::by(&admin.claims, "service.changed", row.name.as_str(), address)
-                    .with(serde_json::json!({ "upstream": row.upstream }));
+                    .with(serde_json::json!({ "upstreams": row.upstreams() }));
             audit::record(db, &entry, now)?;
             if let Some(limits) = &limits {
                 limit(db, &name, limits, (&admin, address), now)?;

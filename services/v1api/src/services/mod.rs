@@ -23,13 +23,16 @@ use crate::table::{Service, Table};
 /// a header.
 const MOST_DEFAULTS: usize = 40;
 
+/// How many upstreams a named service may have.
+const MOST_UPSTREAMS: usize = 32;
+
 /// A service to be named, or what one is to become.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     /// The name.
     pub(crate) name: ServiceName,
     /// Where its requests go.
-    pub(crate) upstream: Upstream,
+    pub(crate) upstreams: Upstreams,
     /// The verbs that its callers' scopes may name.
     pub(crate) verbs: Vec<Verb>,
     /// Who may call it.
@@ -38,13 +41,56 @@ pub(crate) struct Wanted {
     pub(crate) rules: ServiceRules,
 }
 
+/// Where an admin lets a service's requests go: one address at least, none twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upstreams(Vec<Upstream>);
+
+/// Addresses that can't be a service's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadUpstreams {
+    /// Which of them, where it is one.
+    pub(crate) at: Option<usize>,
+    /// What is wrong.
+    pub(crate) message: &'static str,
+}
+
+impl Upstreams {
+    /// Reads addresses.
+    pub(crate) fn parse(texts: &[String]) -> Result<Self, BadUpstreams> {
+        if texts.is_empty() || texts.len() > MOST_UPSTREAMS {
+            let message = "must be 1 to 32 addresses";
+            return Err(BadUpstreams { at: None, message });
+        }
+        let mut upstreams = Vec::with_capacity(texts.len());
+        for (at, text) in texts.iter().enumerate() {
+            let wrong = |message| BadUpstreams {
+                at: Some(at),
+                message,
+            };
+            let upstream = Upstream::parse(text).map_err(wrong)?;
+            // One that stands there twice would get twice as much to do, and be checked twice.
+            if upstreams.contains(&upstream) {
+                return Err(wrong("stands there twice"));
+            }
+            upstreams.push(upstream);
+        }
+        Ok(Self(upstreams))
+    }
+
+    /// As the database keeps them: a list of `host:port`.
+    pub(crate) fn to_json(&self) -> String {
+        let origins: Vec<_> = self.0.iter().map(Upstream::origin).collect();
+        serde_json::json!(origins).to_string()
+    }
+}
+
 /// An address that an admin named: `http://host:port` and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Upstream(String);
+struct Upstream(String);
 
 impl Upstream {
     /// Reads an address.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    fn parse(text: &str) -> Result<Self, &'static str> {
         let url = Url::parse(text).map_err(|_why| "is no URL")?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() || !bare
@@ -59,7 +105,7 @@ impl Upstream {
     }
 
     /// `host:port`.
-    pub(crate) fn origin(&self) -> &str {
+    fn origin(&self) -> &str {
         &self.0
     }
 }
@@ -202,5 +248,26 @@ mod tests {
         ] {
             assert!(Upstream::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_service_has_upstreams_none_of_them_twice() {
+        let parse = |texts: &[&str]| {
+            let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+            Upstreams::parse(&texts)
+        };
+        let two = parse(&["http://a:1", "http://b"]).unwrap();
+        assert_eq!(two.to_json(), r#"["a:1","b:80"]"#);
+        let at = |texts: &[&str]| parse(texts).unwrap_err().at;
+        assert_eq!(at(&[]), None);
+        assert_eq!(at(&["http://a:1", "https://b"]), Some(1));
+        // The same, written otherwise.
+        assert_eq!(at(&["http://a:80", "http://b", "http://A/"]), Some(2));
+        let many = |count: usize| {
+            let texts: Vec<_> = (1..=count).map(|port| format!("http://a:{port}")).collect();
+            Upstreams::parse(&texts)
+        };
+        assert!(many(MOST_UPSTREAMS).is_ok());
+        assert_eq!(many(MOST_UPSTREAMS + 1).unwrap_err().at, None);
     }
 }

@@ -7,7 +7,7 @@ use common::scope::Verb;
 use common::time::{Span, Time};
 use diesel::prelude::*;
 
-use super::{ServiceError, Upstream, Wanted};
+use super::{ServiceError, Upstreams, Wanted};
 use crate::schema::services;
 use crate::table::store::{NAMED, PUBLISHED, ServiceRow, next_seq, service, verbs, verbs_text};
 
@@ -34,7 +34,7 @@ pub(crate) fn create(
     let row = ServiceRow {
         name: wanted.name.clone(),
         origin: NAMED.into(),
-        upstream: Some(wanted.upstream.origin().to_owned()),
+        upstreams: Some(wanted.upstreams.to_json()),
         environment_id: None,
         account_id: None,
         visibility: visibility_text(&wanted.visibility),
@@ -72,7 +72,7 @@ pub(crate) fn is_published(db: &mut Db, name: &str) -> QueryResult<bool> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     /// Where its requests go.
-    pub(crate) upstream: Option<Upstream>,
+    pub(crate) upstreams: Option<Upstreams>,
     /// The verbs that its callers' scopes may name.
     pub(crate) scopes: Option<Vec<Verb>>,
     /// Who may call it.
@@ -145,17 +145,17 @@ pub(crate) fn change(
     if version.is_some_and(|version| version != row.version) {
         return Err(ServiceError::Changed);
     }
-    let upstream = change
-        .upstream
+    let upstreams = change
+        .upstreams
         .as_ref()
-        .map(|upstream| upstream.origin().to_owned())
-        .or(row.upstream);
+        .map(Upstreams::to_json)
+        .or(row.upstreams);
     let scopes = change.scopes.as_deref().map_or(row.scopes, verbs_text);
     let before = serde_json::from_str(&row.rules).unwrap_or_default();
     let rules = change.rules.made(before);
     rules.check(&verbs(&scopes))?;
     let row = ServiceRow {
-        upstream,
+        upstreams,
         scopes,
         rules: serde_json::json!(rules).to_string(),
         visibility: change
@@ -168,7 +168,7 @@ pub(crate) fn change(
     };
     diesel::update(services::table.find(&row.name))
         .set((
-            services::upstream.eq(&row.upstream),
+            services::upstreams.eq(&row.upstreams),
             services::scopes.eq(&row.scopes),
             services::rules.eq(&row.rules),
             services::visibility.eq(&row.visibility),

@@ -48,8 +48,8 @@ pub(crate) struct DomainRoute {
 pub(crate) enum Target {
     /// To whatever is live in an environment.
     Environment(EnvironmentId),
-    /// To an address that an admin named, as `host:port`.
-    Upstream(Arc<str>),
+    /// To the addresses that an admin named, as `host:port`: at least one.
+    Upstreams(Vec<Arc<str>>),
 }
 
 /// A service of the catch-all.
@@ -127,6 +127,16 @@ impl Table {
     /// Every service.
     pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.services.values()
+    }
+
+    /// Where a service's instances listen, as `host:port`.
+    pub(crate) fn origins<'a>(&'a self, service: &'a Service) -> &'a [Arc<str>] {
+        match &service.target {
+            Target::Upstreams(origins) => origins,
+            Target::Environment(id) => self
+                .environment(id)
+                .map_or(&[], |route| route.origins.as_slice()),
+        }
     }
 
     /// The same table with these changes in it.

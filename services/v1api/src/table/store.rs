@@ -1,6 +1,7 @@
 //! The routes as the database has them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chassis::db::Db;
 use chassis::on_backend;
@@ -68,8 +69,8 @@ pub(crate) struct ServiceRow {
     pub(crate) name: ServiceName,
     /// `named` by an admin, or `published` by its account.
     pub(crate) origin: String,
-    /// A named one's address.
-    pub(crate) upstream: Option<String>,
+    /// A named one's addresses, as a JSON list of `host:port`.
+    pub(crate) upstreams: Option<String>,
     /// A published one's environment.
     pub(crate) environment_id: Option<EnvironmentId>,
     /// Whose it is.
@@ -92,6 +93,13 @@ pub(crate) struct ServiceRow {
     pub(crate) version: i64,
     /// The change that made it so.
     pub(crate) seq: i64,
+}
+
+impl ServiceRow {
+    /// A named one's addresses, as `host:port`.
+    pub(crate) fn upstreams(&self) -> Option<Vec<String>> {
+        serde_json::from_str(self.upstreams.as_deref()?).ok()
+    }
 }
 
 /// `named`.
@@ -192,8 +200,8 @@ fn service_change(row: ServiceRow) -> Change {
     if row.withdrawn_at.is_some() {
         return gone;
     }
-    let target = match (&row.upstream, &row.environment_id) {
-        (Some(upstream), _) => Target::Upstream(upstream.as_str().into()),
+    let target = match (row.upstreams(), &row.environment_id) {
+        (Some(upstreams), _) => Target::Upstreams(upstreams.into_iter().map(Arc::from).collect()),
         (None, Some(environment)) => Target::Environment(environment.clone()),
         (None, None) => return gone,
     };
@@ -329,7 +337,7 @@ pub(crate) fn put_publication(
     let row = ServiceRow {
         name: publication.name.clone(),
         origin: PUBLISHED.into(),
-        upstream: None,
+        upstreams: None,
         environment_id: Some(publication.environment_id.clone()),
         account_id: Some(publication.account_id.clone()),
         visibility: serde_json::json!(publication.visibility).to_string(),

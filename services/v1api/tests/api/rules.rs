@@ -6,39 +6,13 @@ use serde_json::{Value, json};
 use testkit::{Backend, expect, on_both_backends};
 use tokio::net::TcpListener;
 
+use crate::named::named;
 use crate::support::{App, World};
 use crate::upstream::{Upstream, ok};
 
 const PAGE: &str = "https://shop.example";
 
-/// A gateway with one service, `location`, that an admin has named with these rules.
-async fn named(backend: &Backend, address: std::net::SocketAddr, rules: Value) -> World {
-    let world = World::start(backend).await;
-    let mut new = json!({ "name": "location", "upstream": format!("http://{address}") });
-    for (name, value) in rules.as_object().unwrap() {
-        new[name] = value.clone();
-    }
-    let admin = world.harness.issuer().admin();
-    let asked = world
-        .platform(Method::POST, "/v1/services")
-        .bearer_auth(admin);
-    let made = expect(201, asked.json(&new)).await;
-    assert_eq!(made["service"]["timeout"], new["timeout"], "{made}");
-    world
-}
-
 impl World {
-    /// A call with a key of these scopes.
-    fn call(&self, method: Method, path: &str, key: &str) -> reqwest::RequestBuilder {
-        self.platform(method, &format!("/v1/location{path}"))
-            .bearer_auth(key)
-    }
-
-    fn key(&self, scopes: &str) -> String {
-        let (user, _) = self.harness.issuer().someone();
-        self.harness.issuer().api_key(&user, scopes, None)
-    }
-
     /// Asks what a page may do.
     async fn preflight(&self, path: &str, origin: &str) -> HeaderMap {
         let asked = self
@@ -199,10 +173,7 @@ on_both_backends! {
     async fn a_services_rules_are_checked_and_changed(backend: Backend) {
         let upstream = Upstream::saying("here").await;
         let world = named(&backend, upstream.address, json!({ "timeout": 5, "scopes": ["read"] })).await;
-        let admin = world.harness.issuer().admin();
-        let change = |body: Value| {
-            world.platform(Method::PATCH, "/v1/services/location").bearer_auth(&admin).json(&body)
-        };
+        let change = |body: Value| world.change_location(&body);
         for (wrong, field) in [
             (json!({ "endpoints": [{ "path": "orders" }] }), "endpoints[0].path"),
             (json!({ "endpoints": [{ "path": "/", "scope": "write" }] }), "endpoints[0].scope"),

@@ -7,7 +7,13 @@ const USUAL: usize = 1024;
 ///
 /// Names and values are checked as they come in: nothing that is put here can begin another line.
 #[derive(Clone, Debug)]
-pub(crate) struct Head(Vec<u8>);
+pub(crate) struct Head {
+    bytes: Vec<u8>,
+    host: Option<HostSpan>,
+}
+
+/// Where in a head the host stands.
+pub(crate) type HostSpan = std::ops::Range<usize>;
 
 impl Head {
     /// Begins a head. None where the target can't stand in a request line.
@@ -21,12 +27,25 @@ impl Head {
         for part in [method, " ", target, " HTTP/1.1\r\n"] {
             bytes.extend_from_slice(part.as_bytes());
         }
-        Some(Self(bytes))
+        Some(Self { bytes, host: None })
     }
 
     /// Adds a line. A value that can't be one is left out.
     pub(crate) fn put(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.put_all(name, &[value.as_ref()]);
+    }
+
+    /// Adds the host. [`put_host`] can put another in its place.
+    pub(crate) fn put_host(&mut self, host: &str) {
+        let before = self.bytes.len();
+        self.put("host", host);
+        let end = self.bytes.len().saturating_sub(2);
+        self.host = (end > before).then(|| end.saturating_sub(host.len())..end);
+    }
+
+    /// Where the host stands, if it does.
+    pub(crate) fn host_span(&self) -> Option<HostSpan> {
+        self.host.clone()
     }
 
     /// Adds a line whose value comes in pieces.
@@ -35,25 +54,25 @@ impl Head {
             return;
         }
         let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
-        self.0.reserve(name.len() + length + 4);
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b": ");
+        self.bytes.reserve(name.len() + length + 4);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(b": ");
         for piece in pieces {
-            self.0.extend_from_slice(piece);
+            self.bytes.extend_from_slice(piece);
         }
-        self.0.extend_from_slice(b"\r\n");
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// The head with the empty line that ends it.
     pub(crate) fn finish(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(b"\r\n");
-        self.0
+        self.bytes.extend_from_slice(b"\r\n");
+        self.bytes
     }
 
     /// The values of a header, for tests.
     #[cfg(test)]
     pub(crate) fn all(&self, name: &str) -> Vec<&str> {
-        let text = std::str::from_utf8(&self.0).unwrap();
+        let text = std::str::from_utf8(&self.bytes).unwrap();
         text.split("\r\n")
             .skip(1)
             .filter_map(|line| line.split_once(": "))
@@ -65,12 +84,20 @@ impl Head {
     /// The names of all headers, for tests.
     #[cfg(test)]
     pub(crate) fn names(&self) -> Vec<&str> {
-        let text = std::str::from_utf8(&self.0).unwrap();
+        let text = std::str::from_utf8(&self.bytes).unwrap();
         text.split("\r\n")
             .skip(1)
             .filter_map(|line| line.split_once(": "))
             .map(|(name, _)| name)
             .collect()
+    }
+}
+
+/// Puts another host into a head that has been written, as far as it isn't there already.
+pub(crate) fn put_host(bytes: &mut Vec<u8>, span: &mut HostSpan, host: &str) {
+    if bytes.get(span.clone()) != Some(host.as_bytes()) && is_value(host.as_bytes()) {
+        bytes.splice(span.clone(), host.bytes());
+        span.end = span.start + host.len();
     }
 }
 
@@ -100,6 +127,20 @@ mod tests {
             head.finish(),
             b"GET /a?b=c HTTP/1.1\r\nhost: x\r\ntraceparent: 00-1\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn another_host_takes_the_place_of_the_first_and_of_nothing_else() {
+        let mut head = Head::new("GET", "/").unwrap();
+        head.put_host("one.internal:80");
+        let mut span = head.host_span().unwrap();
+        head.put("x", "one.internal:80");
+        let mut bytes = head.finish();
+        for host in ["two:8080", "three.internal:80", "three.internal:80"] {
+            put_host(&mut bytes, &mut span, host);
+            let expected = format!("GET / HTTP/1.1\r\nhost: {host}\r\nx: one.internal:80\r\n\r\n");
+            assert_eq!(String::from_utf8_lossy(&bytes), expected);
+        }
     }
 
     #[test]

@@ -14,5 +14,5 @@ mod response;
 
 pub(crate) use chunked::{Chunked, Decoded};
 pub(crate) use exchange::{Broken, Exchange, Message};
-pub(crate) use head::Head;
+pub(crate) use head::{Head, HostSpan, put_host};
 pub(crate) use response::{Asked, Framing, ResponseHead};

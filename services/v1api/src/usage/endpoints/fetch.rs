@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::Published;
 use super::templates::Templates;
-use crate::table::{Service, Table, Target};
+use crate::table::Table;
 
 /// How long a document may take, and how long it may be.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LONGEST: usize = 2 * 1024 * 1024;
 /// How many services are asked at once.
 const AT_ONCE: usize = 4;
+/// How many instances of one service are asked in turn, where the first ones say nothing.
+const MOST_ASKED: usize = 3;
 /// When a service that couldn't be reached is asked again, at the soonest.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
@@ -34,7 +36,7 @@ pub(crate) struct Fetcher {
 
 /// A service that has been asked, or is about to be.
 struct Asked {
-    origin: Arc<str>,
+    origins: Vec<Arc<str>>,
     due: Instant,
     templates: Option<Arc<Templates>>,
 }
@@ -96,15 +98,16 @@ impl Fetcher {
         let table = Arc::clone(&self.routes.borrow_and_update());
         let mut before = std::mem::take(&mut self.asked);
         for service in table.services() {
-            let Some(origin) = origin(&table, service) else {
+            let origins = table.origins(service);
+            if origins.is_empty() {
                 continue;
-            };
+            }
             let known = before.remove(&service.label);
             let asked = match known {
-                Some(known) if known.origin == origin => known,
+                Some(known) if known.origins == origins => known,
                 // Another release may have other endpoints; until it has told, the old ones hold.
                 known => Asked {
-                    origin,
+                    origins: origins.to_vec(),
                     due: Instant::now(),
                     templates: known.and_then(|known| known.templates),
                 },
@@ -119,12 +122,12 @@ impl Fetcher {
         let now = Instant::now();
         let due = self.asked.iter().filter(|(_, asked)| asked.due <= now);
         let due: Vec<_> = due
-            .map(|(label, asked)| (Arc::clone(label), Arc::clone(&asked.origin)))
+            .map(|(label, asked)| (Arc::clone(label), asked.origins.clone()))
             .collect();
         let mut answers = stream::iter(due)
-            .map(|(label, origin)| {
+            .map(|(label, origins)| {
                 let client = self.client.clone();
-                async move { (label, fetch(&client, &origin).await) }
+                async move { (label, fetch_from_any(&client, &origins).await) }
             })
             .buffer_unordered(AT_ONCE);
         let mut told = Vec::new();
@@ -170,12 +173,16 @@ impl Fetcher {
     }
 }
 
-/// Where a service can be asked: at one of its instances.
-fn origin(table: &Table, service: &Service) -> Option<Arc<str>> {
-    match &service.target {
-        Target::Upstream(origin) => Some(Arc::clone(origin)),
-        Target::Environment(id) => table.environment(id)?.origins.first().cloned(),
+/// Asks the instances of a service one after the other, until one says something; not all,
+/// for each may take its time.
+async fn fetch_from_any(client: &reqwest::Client, origins: &[Arc<str>]) -> Answer {
+    for origin in origins.iter().take(MOST_ASKED) {
+        let answer = fetch(client, origin).await;
+        if !matches!(answer, Answer::Silence) {
+            return answer;
+        }
     }
+    Answer::Silence
 }
 
 async fn fetch(client: &reqwest::Client, origin: &str) -> Answer {
