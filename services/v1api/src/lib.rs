@@ -19,6 +19,7 @@ mod acme;
 mod docs;
 mod edge;
 mod front;
+mod health;
 mod hosts;
 mod keys;
 mod limits;
@@ -35,6 +36,7 @@ mod state;
 mod table;
 pub mod tls;
 mod usage;
+mod view;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,9 +54,10 @@ use crate::acme::Acme;
 use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
 use crate::front::{Gateway, Secure, Trusted, Worker};
+use crate::health::{Checker, Health};
 use crate::hosts::Hosts;
 use crate::limits::broker::Meters;
-use crate::proxy::Limits;
+use crate::proxy::{HeadLimits, Limits};
 use crate::rules::Rules;
 use crate::settings::{AppsSettings, CorsSettings, GatewaySettings};
 use crate::state::State;
@@ -116,11 +119,19 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         &context,
         &certificates,
     )?;
+    let health = Health::new();
     let port = settings
         .public_url
         .port()
         .map(|port| format!(":{port}"))
         .unwrap_or_default();
+    let apps_authority = format!(".{}{port}", apps.domain);
+    let checker = Checker::new(
+        loader.subscribe(),
+        health.clone(),
+        context.clock.clone(),
+        &apps_authority,
+    )?;
     let gateway = Gateway {
         hosts: Hosts::new(settings.public_url.host_str(), &apps.domain),
         cors: Cors::new(
@@ -137,7 +148,8 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         published: fetcher.subscribe(),
         services: origins(&context)?,
         trusted: Trusted::parse(&http.trusted_proxies.0)?,
-        apps_authority: format!(".{}{port}", apps.domain),
+        apps_authority,
+        health: health.clone(),
         issuer: Arc::clone(&issuer),
         secure: Secure::new(&settings, certificates),
         acme: acme.clone(),
@@ -151,6 +163,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         loader: Arc::clone(&loader),
         issuer,
         signer,
+        health,
         documents: docs::Documents::new(serde_json::to_value(&document)?),
         readiness: ready::Readiness::default(),
         context,
@@ -174,6 +187,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .task("rotations", |shutdown| {
             keys::rotate::run(db, clock, shutdown)
         })
+        .task("health", |shutdown| checker.run(shutdown))
         .task("usage", |shutdown| flusher.run(shutdown))
         .task("endpoints", |shutdown| fetcher.run(shutdown)))
 }
@@ -200,12 +214,17 @@ fn certified(
     assembly
 }
 
+/// How long upstreams are waited for, and how much of them is taken and kept.
 fn limits(settings: &GatewaySettings) -> Limits {
     Limits {
         connect: settings.connect_timeout.0,
         head: settings.upstream_timeout.0,
         idle: settings.idle_timeout.0,
         idle_per_upstream: settings.idle_connections,
+        heads: HeadLimits {
+            headers: settings.max_response_headers,
+            bytes: settings.max_response_head,
+        },
     }
 }
 

@@ -7,6 +7,8 @@
 //! | `SLIPWAY_GATEWAY__UPSTREAM_TIMEOUT` | how long to wait for the head of an upstream's answer |
 //! | `SLIPWAY_GATEWAY__IDLE_TIMEOUT` | how long an unused connection to an upstream is kept |
 //! | `SLIPWAY_GATEWAY__MAX_BODY` | the longest body that is passed on, in bytes |
+//! | `SLIPWAY_GATEWAY__MAX_RESPONSE_HEADERS` | how many headers an upstream's answer may have |
+//! | `SLIPWAY_GATEWAY__MAX_RESPONSE_HEAD` | the longest head of an upstream's answer, in bytes |
 //! | `SLIPWAY_GATEWAY__USAGE_DIR` | where the file is in which calls are counted, on a local disk; `usage` in the data directory unless set |
 //! | `SLIPWAY_GATEWAY__ENDPOINTS_REFRESH` | how often services are asked for the OpenAPI document that names their endpoints; 0 for never |
 //! | `SLIPWAY_GATEWAY__TLS__LISTEN` | where to listen for TLS |
@@ -33,6 +35,10 @@ use url::Url;
 
 use crate::acme::AcmeSettings;
 use crate::tls::TlsSettings;
+use crate::proxy::MOST_HEADERS;
+
+/// The longest head of an answer that can be allowed, in bytes: it is held in memory as a whole.
+const LONGEST_HEAD: usize = 1024 * 1024;
 
 /// `[gateway]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +56,10 @@ pub struct GatewaySettings {
     pub idle_connections: usize,
     /// The longest body that is passed on, in bytes.
     pub max_body: u64,
+    /// How many headers an upstream's answer may have: 512 at most.
+    pub max_response_headers: usize,
+    /// The longest head of an upstream's answer, in bytes.
+    pub max_response_head: usize,
     /// Where the file is in which calls are counted before the database has them: on a local disk that
     /// outlives the process. `usage` in the data directory unless set.
     pub usage_dir: Option<PathBuf>,
@@ -76,6 +86,8 @@ impl Default for GatewaySettings {
             idle_timeout: Duration::secs(4),
             idle_connections: 64,
             max_body: 2 * 1024 * 1024 * 1024,
+            max_response_headers: 128,
+            max_response_head: 64 * 1024,
             usage_dir: None,
             endpoints_refresh: Duration::secs(600),
             tls: TlsSettings::default(),
@@ -98,6 +110,16 @@ impl Section for GatewaySettings {
             || self.public_url.host_str().is_none()
         {
             return Err("`public_url` must be http:// or https:// and a host".into());
+        }
+        if !(1..=MOST_HEADERS).contains(&self.max_response_headers) {
+            return Err(format!(
+                "`max_response_headers` must be 1 to {MOST_HEADERS}"
+            ));
+        }
+        if !(256..=LONGEST_HEAD).contains(&self.max_response_head) {
+            return Err(format!(
+                "`max_response_head` must be 256 to {LONGEST_HEAD} bytes"
+            ));
         }
         let are_got = self.acme.directory.is_some();
         self.tls.validate(self.public_url.scheme(), are_got)?;

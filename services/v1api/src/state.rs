@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::docs::Documents;
 use crate::edge::forward::ForwardSigner;
+use crate::health::Health;
 use crate::ready::Readiness;
 use crate::rules::Rules;
 use crate::table::Table;
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) rules: Rules,
     /// Signs what upstreams get.
     pub(crate) signer: ForwardSigner,
+    /// What is known of the instances of services.
+    pub(crate) health: Health,
     /// The API documents of all services.
     pub(crate) documents: Documents,
     /// Whether everything behind the gateway is ready.

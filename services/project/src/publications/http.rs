@@ -8,7 +8,7 @@ use common::event::Visibility;
 use common::id::{AccountId, EnvironmentId};
 use common::names::ServiceName;
 use common::problem::Problem;
-use common::rules::{CorsRules, EndpointRule, ServiceRules};
+use common::rules::{CorsRules, EndpointRule, HealthCheck, ServiceRules};
 use common::scope::Verb;
 use common::time::Time;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,10 @@ pub(crate) struct PutPublication {
     timeout: Option<u32>,
     /// The longest body of a request, in bytes.
     max_body: Option<u64>,
+    /// The longest body of an answer, in bytes: a longer one is 502, or breaks off.
+    max_response_body: Option<u64>,
+    /// How its instances are asked whether they are well; they aren't unless told.
+    health: Option<HealthCheck>,
 }
 
 impl PutPublication {
@@ -83,6 +87,8 @@ impl PutPublication {
             cors: self.cors,
             timeout: self.timeout,
             max_body: self.max_body,
+            max_response_body: self.max_response_body,
+            health: self.health,
         };
         rules
             .check(&scopes)

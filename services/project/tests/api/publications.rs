@@ -128,6 +128,8 @@ on_both_backends! {
                 "cors": { "origins": ["https://shop.example"] },
                 "timeout": 30,
                 "max_body": 1_000_000,
+                "max_response_body": 5_000_000,
+                "health": { "path": "/healthz", "interval": 5, "timeout": 1, "healthy_after": 1, "unhealthy_after": 2, "status": 204 },
             });
             let body = api.put(&path, &owner, wanted.clone()).await.expect(200);
             for (field, value) in wanted.as_object().unwrap() {
@@ -154,7 +156,7 @@ on_both_backends! {
             let viewer = api.member(&owner.account, Role::Viewer);
             let project = api.project(&owner, "wrong").await;
             let path = format!("{}/publication", project.environment_path);
-            let wrong: [(Value, &str); 13] = [
+            let wrong: [(Value, &str); 15] = [
                 (json!({ "name": "users" }), "name"),
                 (json!({ "name": "X" }), "name"),
                 (json!({ "name": "good", "visibility": "everyone" }), "visibility"),
@@ -168,6 +170,8 @@ on_both_backends! {
                 (json!({ "name": "good", "cors": { "origins": ["null"] } }), "cors.origins[0]"),
                 (json!({ "name": "good", "timeout": 100_000 }), "timeout"),
                 (json!({ "name": "good", "max_body": 0 }), "max_body"),
+                (json!({ "name": "good", "max_response_body": 0 }), "max_response_body"),
+                (json!({ "name": "good", "health": { "path": "/", "interval": 0 } }), "health.interval"),
             ];
             for (body, field) in wrong {
                 let refused = api.put(&path, &owner, body).await.refused(422, "invalid_data");

@@ -114,10 +114,32 @@ impl Access {
             Visibility::Public | Visibility::Account => &[],
             Visibility::Accounts(accounts) => accounts,
         };
+        self.is_of_any(service.account_id.iter().chain(listed), known, change)
+            .await
+    }
+
+    /// Whether the caller is a member of the account that publishes a service.
+    pub(crate) async fn is_of_account(
+        &self,
+        service: &Service,
+        known: &Known,
+        change: i64,
+    ) -> Result<bool, ApiError> {
+        self.is_of_any(service.account_id.iter(), known, change)
+            .await
+    }
+
+    async fn is_of_any(
+        &self,
+        accounts: impl Iterator<Item = &AccountId>,
+        known: &Known,
+        change: i64,
+    ) -> Result<bool, ApiError> {
         let Some(user) = self.user(known).await? else {
             return Ok(false);
         };
-        for account in service.account_id.iter().chain(listed) {
+        let claims = &known.verified.claims;
+        for account in accounts {
             let confined_elsewhere = claims
                 .account_id
                 .as_ref()

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{Arrival, Counted, Label, Outcome, Place, Worker, answer_to};
 use crate::proxy::headers::Policy;
 use crate::proxy::{ForwardError, Outgoing, Plan};
-use crate::table::{AppRoute, Table};
+use crate::table::{AppRoute, Service, Table};
 
 /// How long a request waits at most for an instance that is on its way.
 const LONGEST_HOLD: Duration = Duration::from_secs(10);
@@ -72,19 +72,22 @@ impl Worker {
             head: arrival.head(target, arrival.authority(), Policy::App, None)?,
             policy: Policy::App,
             max_body: self.gateway.max_body,
+            max_response_body: None,
             patience: None,
             own_host: false,
         };
         let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)
             .map_err(|error| failed(&error))?;
-        self.reach(find, &mut outgoing).await
+        self.reach(find, None, &mut outgoing).await
     }
 
     /// Sends a request to whichever instance is there; waits for one while one is on its way.
-    /// Nothing that was sent is sent again.
+    /// Nothing that was sent is sent again. Instances that have failed the checks of this service get
+    /// none.
     pub(super) async fn reach(
         &self,
         find: impl Fn(&Table) -> Option<Arc<AppRoute>>,
+        service: Option<&Service>,
         outgoing: &mut Outgoing,
     ) -> Result<HttpResponse, ApiError> {
         let deadline = Instant::now() + LONGEST_HOLD;
@@ -95,10 +98,9 @@ impl Worker {
             let error = if route.origins.is_empty() {
                 not_deployed()
             } else {
-                match outgoing
-                    .send(&self.upstreams, &route.origins, self.next_turn())
-                    .await
-                {
+                let left_out = service.and_then(|service| self.left_out(service));
+                let (pool, turn) = (&self.upstreams, self.next_turn());
+                match outgoing.send(pool, &route.origins, &left_out, turn).await {
                     Ok(response) => return Ok(response),
                     Err(error @ ForwardError::Unreachable(_)) => failed(&error),
                     Err(error) => return Err(failed(&error)),

@@ -16,7 +16,7 @@ use crate::edge::forward::Caller;
 use crate::edge::tokens::{Known, Pass};
 use crate::limits::gate::Fields;
 use crate::proxy::headers::Policy;
-use crate::proxy::{Outgoing, Plan};
+use crate::proxy::{LeftOut, Outgoing, Plan};
 use crate::services::rules::Terms;
 use crate::table::{Service, Table, Target};
 
@@ -156,6 +156,7 @@ impl Worker {
                 .rules
                 .max_body
                 .map_or(self.gateway.max_body, |own| own.min(self.gateway.max_body)),
+            max_response_body: service.rules.max_response_body,
             patience: terms.patience,
             own_host: matches!(service.target, Target::Upstreams(_)),
         };
@@ -165,33 +166,33 @@ impl Worker {
             Target::Environment(id) => {
                 self.reach(
                     |table: &Table| table.environment(id).cloned(),
+                    Some(service),
                     &mut outgoing,
                 )
                 .await
             }
             Target::Upstreams(origins) => {
+                let left_out = self.left_out(service);
                 let sent = outgoing
-                    .send(&self.upstreams, origins, self.next_turn())
+                    .send(&self.upstreams, origins, &left_out, self.next_turn())
                     .await;
                 sent.map_err(|error| failed(&error))
             }
         }
     }
 
-    /// The host by which the upstream knows itself; of several, the first.
+    /// The instances of a service that have failed its health checks.
+    pub(super) fn left_out(&self, service: &Service) -> LeftOut {
+        self.ailing
+            .with(|ailing| ailing.get(&service.label).map(Arc::clone))
+    }
+
+    /// The host by which the service knows itself; where it has several upstreams, that of the first.
     fn host_of(&self, service: &Service) -> String {
-        match &service.target {
-            Target::Upstreams(origins) => {
-                origins.first().map(ToString::to_string).unwrap_or_default()
-            }
-            Target::Environment(id) => {
-                let table = self.view.now();
-                let label = table
-                    .environment(id)
-                    .map_or("app", |route| route.label.as_str());
-                format!("{label}{}", self.gateway.apps_authority)
-            }
-        }
+        let table = self.view.now();
+        let origin = table.origins(service).first();
+        let origin = origin.map_or("", |origin| &**origin);
+        table.host(service, origin, &self.gateway.apps_authority)
     }
 }
 

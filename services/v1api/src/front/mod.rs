@@ -38,14 +38,16 @@ use crate::edge::forward::ForwardSigner;
 use crate::edge::guard::Guard;
 use crate::edge::sessions::Sessions;
 use crate::edge::tokens::{Known, Tokens};
+use crate::health::{Ailing, Health};
 use crate::hosts::{BadHost, Hosts, Site};
 use crate::limits::broker::Meters;
 use crate::proxy::headers::{self, Hop, Policy};
 use crate::proxy::{ForwardError, Head, Limits, Upstreams};
 use crate::rules::Rules;
-use crate::table::{Table, View};
+use crate::table::Table;
 use crate::usage::endpoints::Published;
 use crate::usage::{self, Endpoints, Spent, Tallies, Tally};
+use crate::view::View;
 pub(crate) use client::{Origin, Trusted};
 use meter::{Inward, Kind, Metered};
 pub(crate) use secure::Secure;
@@ -84,6 +86,8 @@ pub(crate) struct Gateway {
     pub(crate) trusted: Trusted,
     /// What stands behind an app's label in its host, with the public port if there is one.
     pub(crate) apps_authority: String,
+    /// What is known of the instances of services.
+    pub(crate) health: Health,
     /// The issuer of all tokens, which is also the default namespace.
     pub(crate) issuer: Arc<str>,
     /// Who is led to TLS, and who is told to stay there.
@@ -95,7 +99,8 @@ pub(crate) struct Gateway {
 /// One thread's gateway.
 pub(crate) struct Worker {
     gateway: Gateway,
-    view: View,
+    view: View<Table>,
+    ailing: View<Ailing>,
     upstreams: Rc<Upstreams>,
     tokens: Tokens,
     sessions: Sessions,
@@ -182,6 +187,7 @@ impl Worker {
         let context = &gateway.context;
         let worker = Rc::new(Self {
             view: View::new(gateway.routes.clone()),
+            ailing: gateway.health.view(),
             upstreams: Upstreams::new(gateway.limits),
             tokens: Tokens::new(context.verifier.clone(), context.clock.clone()),
             sessions: Sessions::new(context.clone()),

@@ -268,13 +268,14 @@ impl Worker {
             head,
             policy,
             max_body: self.gateway.max_body,
+            max_response_body: None,
             patience: None,
             own_host: false,
         };
         let sent = async {
             let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)?;
             outgoing
-                .send(&self.upstreams, std::slice::from_ref(origin), 0)
+                .send(&self.upstreams, std::slice::from_ref(origin), &None, 0)
                 .await
         };
         sent.await.map_err(|error| match error {

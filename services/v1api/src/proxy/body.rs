@@ -77,6 +77,11 @@ impl RequestBody {
     }
 }
 
+/// An upstream's body is longer than is passed on.
+#[derive(Debug, thiserror::Error)]
+#[error("the upstream's body is longer than is passed on")]
+struct AnswerTooLong;
+
 enum Left {
     Length(u64),
     Chunks(Chunked),
@@ -87,15 +92,18 @@ enum Left {
 /// if the client goes away before, it is closed.
 pub(crate) struct ResponseBody {
     left: Left,
+    allowance: u64,
     size: BodySize,
     open: Option<(Exchange, Lease)>,
     keep_alive: bool,
 }
 
 impl ResponseBody {
-    /// A body that ends as `framing` says.
+    /// A body that ends as `framing` says, and breaks off once it is longer than `allowance`: the
+    /// client then sees that it isn't whole.
     pub(crate) fn new(
         framing: Framing,
+        allowance: u64,
         keep_alive: bool,
         exchange: Exchange,
         lease: Lease,
@@ -108,6 +116,7 @@ impl ResponseBody {
         };
         Self {
             left,
+            allowance,
             size,
             open: Some((exchange, lease)),
             keep_alive,
@@ -167,6 +176,11 @@ impl MessageBody for ResponseBody {
                 self.end();
             }
             if let Some(data) = self.take_read()? {
+                let Some(allowance) = self.allowance.checked_sub(data.len() as u64) else {
+                    self.open = None;
+                    return Poll::Ready(Some(Err(io::Error::other(AnswerTooLong))));
+                };
+                self.allowance = allowance;
                 // At once, so that who has read all of it finds the connection free.
                 if matches!(self.left, Left::Length(0)) {
                     self.end();

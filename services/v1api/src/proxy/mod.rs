@@ -21,10 +21,13 @@ use common::problem::Problem;
 
 use body::{RequestBody, ResponseBody};
 use headers::Policy;
-pub(crate) use http1::Head;
 use http1::{Asked, Broken, Framing, HostSpan, Message, put_host};
-use pool::{Answer, SendError};
-pub(crate) use pool::{Limits, Upstreams};
+pub(crate) use http1::{Head, HeadLimits, MOST_HEADERS};
+use pool::{Answer, Nobody, SendError};
+pub(crate) use pool::{LeftOut, Limits, Upstreams};
+
+/// When to come back, in seconds, while no instance passes its health checks.
+const TRY_AGAIN: u32 = 5;
 
 /// Why a request got no answer from its upstream.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +38,18 @@ pub(crate) enum ForwardError {
     /// Every instance has kept its callers waiting, and is left alone for so long.
     #[error("no instance of the upstream is asked at the moment")]
     LeftAlone(Duration),
+    /// Every instance has failed its health checks.
+    #[error("no instance of the upstream is healthy")]
+    AllAiling,
     /// It broke off.
     #[error("the upstream broke off before it answered")]
     Broken(#[source] Broken),
     /// It closed a kept connection, and the request may not be sent twice.
     #[error("the upstream closed its connection before it answered")]
     Closed,
+    /// Its answer is longer than is passed on.
+    #[error("the upstream's answer is too long")]
+    AnswerTooLarge,
     /// It took too long.
     #[error("the upstream took too long to answer")]
     Slow,
@@ -74,6 +83,16 @@ impl ForwardError {
                 let seconds = u32::try_from(pause.as_secs() + 1).unwrap_or(u32::MAX);
                 Problem::unavailable("upstream_unavailable", detail).retry_after(seconds)
             }
+            Self::AllAiling => {
+                let detail =
+                    "No instance of the service behind this address is healthy at the moment";
+                Problem::unavailable("upstream_unavailable", detail).retry_after(TRY_AGAIN)
+            }
+            Self::AnswerTooLarge => Problem::new(
+                502,
+                "response_too_large",
+                "The answer of the service behind this address is longer than is passed on",
+            ),
             Self::ClientSlow => Problem::new(
                 408,
                 "request_timeout",
@@ -105,6 +124,8 @@ pub(crate) struct Plan {
     pub(crate) policy: Policy,
     /// The longest body that is passed on, in bytes.
     pub(crate) max_body: u64,
+    /// The longest body of an answer that is passed on, in bytes.
+    pub(crate) max_response_body: Option<u64>,
     /// How long to wait for the head of the answer, if not for as long as usual.
     pub(crate) patience: Option<Duration>,
     /// Whether each instance is asked by its own address as the host, and not by the head's.
@@ -115,6 +136,7 @@ pub(crate) struct Plan {
 pub(crate) struct Outgoing {
     message: Option<Message>,
     policy: Policy,
+    max_response_body: u64,
     patience: Option<Duration>,
     own_host: Option<HostSpan>,
     upgrade: Option<Payload>,
@@ -132,6 +154,7 @@ impl Outgoing {
             mut head,
             policy,
             max_body,
+            max_response_body,
             patience,
             own_host,
         } = plan;
@@ -161,6 +184,7 @@ impl Outgoing {
         Ok(Self {
             message: Some(message),
             policy,
+            max_response_body: max_response_body.unwrap_or(u64::MAX),
             patience,
             own_host,
             upgrade,
@@ -169,7 +193,7 @@ impl Outgoing {
     }
 
     /// Tries the instances until one can be connected to, the least busy first; `turn` decides
-    /// between equals.
+    /// between equals. No request goes to those that are left out.
     ///
     /// Only what was never sent, or may be sent twice, goes to another connection. After
     /// [`ForwardError::Unreachable`] it can be called again.
@@ -177,12 +201,15 @@ impl Outgoing {
         &mut self,
         upstreams: &Rc<Upstreams>,
         addresses: &[Arc<str>],
+        left_out: &LeftOut,
         turn: usize,
     ) -> Result<HttpResponse, ForwardError> {
         let mut unreachable = io::Error::from(io::ErrorKind::NotConnected);
-        let candidates = upstreams.candidates(addresses, turn);
-        if let Some(pause) = candidates.all_open {
-            return Err(ForwardError::LeftAlone(pause));
+        let candidates = upstreams.candidates(addresses, left_out, turn);
+        match candidates.nobody {
+            Some(Nobody::AllOpen(pause)) => return Err(ForwardError::LeftAlone(pause)),
+            Some(Nobody::AllAiling) => return Err(ForwardError::AllAiling),
+            None => {}
         }
         let patience = self.patience.unwrap_or_else(|| upstreams.patience());
         for instance in candidates {
@@ -227,6 +254,10 @@ impl Outgoing {
             mut exchange,
             lease,
         } = answer;
+        // Its connection ends with it: what is left of the body is nobody's.
+        if matches!(head.framing, Framing::Length(length) if length > self.max_response_body) {
+            return Err(ForwardError::AnswerTooLarge);
+        }
         let mut response = HttpResponse::new(head.status);
         *response.headers_mut() = headers::to_client(&head.headers, self.policy);
         if self.upgrade.is_some() {
@@ -251,7 +282,10 @@ impl Outgoing {
                 lease.end(exchange, head.keep_alive);
                 BoxBody::new(whole)
             }
-            framing => ResponseBody::new(framing, head.keep_alive, exchange, lease).boxed(),
+            framing => {
+                let allowance = self.max_response_body;
+                ResponseBody::new(framing, allowance, head.keep_alive, exchange, lease).boxed()
+            }
         };
         Ok(response.set_body(body))
     }

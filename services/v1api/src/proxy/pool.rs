@@ -1,7 +1,7 @@
 //! Connections to upstreams: a pool for each worker, so that no worker waits for another.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use super::body::BodyError;
 use super::deadlines::Deadlines;
 use super::health::{Health, Standing};
-use super::http1::{Broken, Exchange, Message, ResponseHead};
+use super::http1::{Broken, Exchange, HeadLimits, Message, ResponseHead};
 
 /// How many buffers a worker keeps for its next answers, and how large they may be.
 const SPARE_BUFFERS: usize = 64;
@@ -32,6 +32,8 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// How many unused ones are kept for one upstream.
     pub(crate) idle_per_upstream: usize,
+    /// How large the head of an answer may be.
+    pub(crate) heads: HeadLimits,
 }
 
 /// Why there is no answer.
@@ -107,9 +109,21 @@ pub(crate) struct Lease {
 /// The instances of an upstream in the order in which a request tries them.
 pub(crate) struct Candidates {
     left: Vec<Rc<Instance>>,
-    /// Until one may be asked again, if none may be now.
-    pub(crate) all_open: Option<Duration>,
+    /// Why there are none, if there are none.
+    pub(crate) nobody: Option<Nobody>,
 }
+
+/// Why no instance is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nobody {
+    /// Each has kept its callers waiting; until one may be asked again.
+    AllOpen(Duration),
+    /// Each has failed its health checks.
+    AllAiling,
+}
+
+/// Instances that no request goes to, whatever happened to the last ones.
+pub(crate) type LeftOut = Option<Arc<HashSet<Arc<str>>>>;
 
 impl Iterator for Candidates {
     type Item = Rc<Instance>;
@@ -144,15 +158,29 @@ impl Upstreams {
 
     /// The instances at these addresses (`host:port`): the one with the fewest requests under way
     /// first, and those that refused a connection lately last. `turn` decides between equals.
-    pub(crate) fn candidates(&self, addresses: &[Arc<str>], turn: usize) -> Candidates {
+    pub(crate) fn candidates(
+        &self,
+        addresses: &[Arc<str>],
+        left_out: &LeftOut,
+        turn: usize,
+    ) -> Candidates {
         let now = Instant::now();
+        let is_left_out = |address: &Arc<str>| {
+            let ailing = left_out.as_ref();
+            ailing.is_some_and(|ailing| ailing.contains(address))
+        };
         let mut soonest: Option<Duration> = None;
+        let mut ails = false;
         let mut left = Vec::with_capacity(addresses.len());
         let first = turn % addresses.len().max(1);
         let (before, after) = addresses
             .split_at_checked(first)
             .unwrap_or((&[], addresses));
         for address in after.iter().chain(before) {
+            if is_left_out(address) {
+                ails = true;
+                continue;
+            }
             let instance = self.instance(address);
             match instance.health.standing(now) {
                 Standing::Open(pause) => {
@@ -166,7 +194,11 @@ impl Upstreams {
             left.reverse();
         }
         Candidates {
-            all_open: if left.is_empty() { soonest } else { None },
+            nobody: match soonest {
+                _ if !left.is_empty() => None,
+                Some(pause) => Some(Nobody::AllOpen(pause)),
+                None => ails.then_some(Nobody::AllAiling),
+            },
             left: left.into_iter().map(|(_, instance)| instance).collect(),
         }
     }
@@ -294,7 +326,7 @@ impl Upstreams {
         let mut exchange = Exchange::new(stream, inbox, message);
         let deadline = self.deadlines.at(Instant::now() + patience);
         let answered = poll_fn(|cx| {
-            if let Poll::Ready(head) = exchange.poll_head(cx) {
+            if let Poll::Ready(head) = exchange.poll_head(cx, self.limits.heads) {
                 return Poll::Ready(Some(head));
             }
             if exchange.has_progressed() {

@@ -7,24 +7,23 @@ use chassis::audit;
 use chassis::auth::{Admin, ApiCaller};
 use chassis::http::{ApiError, ClientAddress, Json, Path, Query, if_match};
 use common::event::Visibility;
-use common::id::{AccountId, EnvironmentId};
 use common::names::ServiceName;
 use common::page::PageQuery;
 use common::problem::Problem;
-use common::rules::{CorsRules, EndpointRule, ServiceRules};
+use common::rules::{CorsRules, EndpointRule, HealthCheck, ServiceRules};
 use common::scope::{Resource, Scope, Verb};
 use common::time::Time;
 use common::token::{ActorType, TokenKind};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::store::{self, Change, Given, RulesChange};
+use super::view::{InstanceView, ServiceView, instances};
 use super::{Catalogue, ServiceError, Upstreams, Wanted};
 use crate::edge::tokens::Known;
 use crate::limits::{self, Limit, of_service};
 use crate::state::State;
-use crate::table::store::{ServiceRow, verbs};
-use crate::table::{Service, Target};
+use crate::table::store::ServiceRow;
 
 /// A service to be named.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -53,6 +52,10 @@ pub(crate) struct NewService {
     timeout: Option<u32>,
     /// The longest body of a request, in bytes.
     max_body: Option<u64>,
+    /// The longest body of an answer, in bytes: a longer one is 502, or breaks off.
+    max_response_body: Option<u64>,
+    /// How its instances are asked whether they are well; they aren't unless told.
+    health: Option<HealthCheck>,
 }
 
 /// What of a service is to be another.
@@ -82,78 +85,14 @@ pub(crate) struct ServiceChange {
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
     max_body: Given<u64>,
-}
-
-/// A service, as its callers see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ServiceView {
-    name: ServiceName,
-    /// Where it is reached.
-    path: String,
-    /// The scopes that its callers may hold.
-    scopes: Vec<String>,
-    /// What holds for its calls.
-    #[serde(flatten)]
-    rules: ServiceRules,
-    /// The account that publishes it; none for one that an admin has named.
-    account_id: Option<AccountId>,
-    /// The environment behind it, for those who may see that.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    environment_id: Option<EnvironmentId>,
-    /// Its addresses, for admins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upstreams: Option<Vec<String>>,
-    /// Who may call it, for admins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    visibility: Option<Visibility>,
-    /// How often each caller may call it, for admins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limits: Option<Vec<Limit>>,
-}
-
-impl ServiceView {
-    fn of(service: &Service, for_admin: bool) -> Self {
-        let (environment_id, upstreams) = match &service.target {
-            Target::Environment(id) => (Some(id.clone()), None),
-            Target::Upstreams(origins) => (None, Some(addresses(origins))),
-        };
-        Self {
-            path: format!("/v1/{}/", service.name),
-            scopes: scope_names(&service.name, &service.verbs),
-            rules: service.rules.given.clone(),
-            name: service.name.clone(),
-            account_id: service.account_id.clone(),
-            environment_id,
-            upstreams: upstreams.filter(|_| for_admin),
-            visibility: for_admin.then(|| service.visibility.clone()),
-            limits: None,
-        }
-    }
-
-    fn limited(self, limits: Option<Vec<Limit>>) -> Self {
-        Self { limits, ..self }
-    }
-
-    fn of_row(row: &ServiceRow) -> Self {
-        Self {
-            name: row.name.clone(),
-            path: format!("/v1/{}/", row.name),
-            scopes: scope_names(&row.name, &verbs(&row.scopes)),
-            rules: serde_json::from_str(&row.rules).unwrap_or_default(),
-            account_id: None,
-            environment_id: None,
-            upstreams: row.upstreams().map(|origins| addresses(&origins)),
-            visibility: serde_json::from_str(&row.visibility).ok(),
-            limits: None,
-        }
-    }
-}
-
-fn scope_names(name: &ServiceName, verbs: &[Verb]) -> Vec<String> {
-    verbs
-        .iter()
-        .map(|verb| Scope::Service(name.clone(), *verb).to_string())
-        .collect()
+    /// The longest body of an answer, in bytes; null is as usual.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    max_response_body: Given<u64>,
+    /// How its instances are asked whether they are well; null if they aren't.
+    #[serde(default)]
+    #[schema(value_type = Option<HealthCheck>)]
+    health: Given<HealthCheck>,
 }
 
 impl From<ServiceError> for ApiError {
@@ -173,11 +112,6 @@ impl From<ServiceError> for ApiError {
             ServiceError::Db(error) => error.into(),
         }
     }
-}
-
-fn addresses(origins: &[impl std::fmt::Display]) -> Vec<String> {
-    let origins = origins.iter();
-    origins.map(|origin| format!("http://{origin}")).collect()
 }
 
 /// The addresses that a body names, by whichever of the two fields.
@@ -251,7 +185,9 @@ pub(crate) async fn get(
         let wanted = name.clone();
         if let Some(row) = context.db.read(move |db| store::named(db, &wanted)).await? {
             let limits = limits_of(&state, &name);
-            return Ok(shown(HttpResponse::Ok(), &row, limits));
+            let service = state.table().service(&name).cloned();
+            let instances = service.and_then(|service| instances(&state, &service, true));
+            return Ok(shown(HttpResponse::Ok(), &row, limits, instances));
         }
     }
     let catalogue = Catalogue::of(&state, &Known::of(caller.kind, caller.claims), None);
@@ -260,7 +196,11 @@ pub(crate) async fn get(
         .await?
         .ok_or_else(|| Problem::not_found("service"))?;
     let limits = for_admin.then(|| limits_of(&state, &name));
-    let view = ServiceView::of(&service, for_admin).limited(limits);
+    let is_owner = for_admin || catalogue.is_of_account(&service).await?;
+    let instances = is_owner.then(|| instances(&state, &service, for_admin));
+    let view = ServiceView::of(&service, for_admin)
+        .limited(limits)
+        .seen(instances.flatten());
     Ok(HttpResponse::Ok().json(serde_json::json!({ "service": view })))
 }
 
@@ -290,6 +230,8 @@ pub(crate) async fn create(
         cors: body.cors,
         timeout: body.timeout,
         max_body: body.max_body,
+        max_response_body: body.max_response_body,
+        health: body.health,
     };
     rules.check(&verbs).map_err(ServiceError::from)?;
     let wanted = Wanted {
@@ -318,7 +260,7 @@ pub(crate) async fn create(
         .await?;
     state.loader.refresh().await?;
     state.rules.refresh().await?;
-    Ok(shown(HttpResponse::Created(), &row, limits))
+    Ok(shown(HttpResponse::Created(), &row, limits, None))
 }
 
 /// Changes a named upstream.
@@ -344,6 +286,8 @@ pub(crate) async fn change(
             cors: body.cors,
             timeout: body.timeout,
             max_body: body.max_body,
+            max_response_body: body.max_response_body,
+            health: body.health,
         },
     };
     let limits = body.limits.map(checked_limits).transpose()?;
@@ -375,7 +319,7 @@ pub(crate) async fn change(
     state.rules.refresh().await?;
     let limits = limits_of(&state, &named);
     if let Some(row) = changed {
-        return Ok(shown(HttpResponse::Ok(), &row, limits));
+        return Ok(shown(HttpResponse::Ok(), &row, limits, None));
     }
     let table = state.table();
     let service = table.service(&named).ok_or(ServiceError::Missing)?;
@@ -423,7 +367,7 @@ pub(crate) async fn delete(
         })
         .await?;
     state.loader.refresh().await?;
-    Ok(shown(HttpResponse::Ok(), &row, Vec::new()))
+    Ok(shown(HttpResponse::Ok(), &row, Vec::new(), None))
 }
 
 /// What an account publishes is changed where it is published.
@@ -440,8 +384,11 @@ fn shown(
     mut answer: actix_web::HttpResponseBuilder,
     row: &ServiceRow,
     limits: Vec<Limit>,
+    instances: Option<Vec<InstanceView>>,
 ) -> HttpResponse {
     answer.insert_header((header::ETAG, format!("\"{}\"", row.version)));
-    let view = ServiceView::of_row(row).limited(Some(limits));
+    let view = ServiceView::of_row(row)
+        .limited(Some(limits))
+        .seen(instances);
     answer.json(serde_json::json!({ "service": view }))
 }

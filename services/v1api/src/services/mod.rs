@@ -3,6 +3,7 @@
 pub(crate) mod http;
 pub(crate) mod rules;
 pub(crate) mod store;
+pub(crate) mod view;
 
 use std::sync::Arc;
 
@@ -160,6 +161,13 @@ impl Catalogue {
             .sees(service, &self.known, self.table.members)
             .await?;
         Ok(sees.then(|| Arc::clone(service)))
+    }
+
+    /// Whether the caller is a member of the account that publishes a service.
+    pub(crate) async fn is_of_account(&self, service: &Service) -> Result<bool, ApiError> {
+        self.access
+            .is_of_account(service, &self.known, self.table.members)
+            .await
     }
 
     /// The services after a name, in the order of their names.

@@ -20,6 +20,8 @@ pub(crate) struct Rules {
     patience: Option<Duration>,
     /// The longest body of a request.
     pub(crate) max_body: Option<u64>,
+    /// The longest body of an answer.
+    pub(crate) max_response_body: Option<u64>,
     /// The rules as they were given.
     pub(crate) given: ServiceRules,
 }
@@ -76,6 +78,7 @@ impl Rules {
             cors: ServiceCors::new(&given.cors),
             patience: given.timeout.map(seconds),
             max_body: given.max_body,
+            max_response_body: given.max_response_body,
             given,
         }
     }

@@ -2,7 +2,7 @@
 
 use chassis::db::Db;
 use common::event::Visibility;
-use common::rules::{CorsRules, EndpointRule, ServiceRules};
+use common::rules::{CorsRules, EndpointRule, HealthCheck, ServiceRules};
 use common::scope::Verb;
 use common::time::{Span, Time};
 use diesel::prelude::*;
@@ -92,10 +92,14 @@ pub(crate) struct RulesChange {
     pub(crate) timeout: Given<u32>,
     /// The longest body of a request.
     pub(crate) max_body: Given<u64>,
+    /// The longest body of an answer.
+    pub(crate) max_response_body: Given<u64>,
+    /// How its instances are asked whether they are well.
+    pub(crate) health: Given<HealthCheck>,
 }
 
 /// What is to become of a value. In JSON, `null` is what is usual.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Given<T> {
     /// It stays.
     #[default]
@@ -107,11 +111,14 @@ pub(crate) enum Given<T> {
 }
 
 impl<T> Given<T> {
-    fn over(self, before: Option<T>) -> Option<T> {
+    fn made_of(&self, before: Option<T>) -> Option<T>
+    where
+        T: Clone,
+    {
         match self {
             Self::Keep => before,
             Self::Usual => None,
-            Self::Value(value) => Some(value),
+            Self::Value(value) => Some(value.clone()),
         }
     }
 }
@@ -127,8 +134,10 @@ impl RulesChange {
         ServiceRules {
             endpoints: self.endpoints.clone().unwrap_or(before.endpoints),
             cors: self.cors.clone().unwrap_or(before.cors),
-            timeout: self.timeout.over(before.timeout),
-            max_body: self.max_body.over(before.max_body),
+            timeout: self.timeout.made_of(before.timeout),
+            max_body: self.max_body.made_of(before.max_body),
+            max_response_body: self.max_response_body.made_of(before.max_response_body),
+            health: self.health.made_of(before.health),
         }
     }
 }

@@ -5,7 +5,6 @@ pub(crate) mod events;
 pub(crate) mod loader;
 pub(crate) mod store;
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +14,6 @@ use common::id::{AccountId, EnvironmentId};
 use common::names::ServiceName;
 use common::scope::Verb;
 use common::time::Time;
-use tokio::sync::watch;
 
 use crate::services::rules::Rules;
 
@@ -93,7 +91,7 @@ pub(crate) enum Change {
     /// An environment is gone.
     AppGone(EnvironmentId),
     /// A service is reached like this.
-    Service(Service),
+    Service(Arc<Service>),
     /// A service is gone.
     ServiceGone(String),
     /// A domain leads to an app.
@@ -139,6 +137,19 @@ impl Table {
         }
     }
 
+    /// The host by which the instance of a service at this address knows itself. `apps_authority` is
+    /// what stands behind an app's label in its host.
+    pub(crate) fn host(&self, service: &Service, origin: &str, apps_authority: &str) -> String {
+        match &service.target {
+            Target::Upstreams(_) => origin.to_owned(),
+            Target::Environment(id) => {
+                let route = self.environment(id);
+                let label = route.map_or("app", |route| route.label.as_str());
+                format!("{label}{apps_authority}")
+            }
+        }
+    }
+
     /// The same table with these changes in it.
     pub(crate) fn with(&self, changes: Vec<Change>, seq: i64, members: i64) -> Self {
         let mut next = Self {
@@ -167,7 +178,7 @@ impl Table {
             Change::AppGone(environment) => self.forget(&environment),
             Change::Service(service) => {
                 self.services
-                    .insert(service.name.as_str().to_owned(), Arc::new(service));
+                    .insert(service.name.as_str().to_owned(), service);
             }
             Change::ServiceGone(name) => {
                 self.services.remove(&name);
@@ -204,37 +215,6 @@ pub(crate) fn origins(addresses: &[SocketAddr]) -> Vec<Arc<str>> {
         .collect()
 }
 
-/// One worker's view of the table: looking costs one atomic read while nothing has changed.
-pub(crate) struct View {
-    receiver: RefCell<watch::Receiver<Arc<Table>>>,
-    current: RefCell<Arc<Table>>,
-}
-
-impl View {
-    /// A view of what this channel carries.
-    pub(crate) fn new(mut receiver: watch::Receiver<Arc<Table>>) -> Self {
-        let current = Arc::clone(&receiver.borrow_and_update());
-        Self {
-            receiver: RefCell::new(receiver),
-            current: RefCell::new(current),
-        }
-    }
-
-    /// The table of this moment.
-    pub(crate) fn now(&self) -> Arc<Table> {
-        let mut receiver = self.receiver.borrow_mut();
-        if receiver.has_changed().unwrap_or(false) {
-            *self.current.borrow_mut() = Arc::clone(&receiver.borrow_and_update());
-        }
-        Arc::clone(&self.current.borrow())
-    }
-
-    /// A receiver of one's own, to wait for the next table.
-    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Table>> {
-        self.receiver.borrow().clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,17 +244,5 @@ mod tests {
                 .app("shop")
                 .is_none()
         );
-    }
-
-    #[test]
-    fn a_view_sees_the_table_that_came_last() {
-        let (sender, receiver) = watch::channel(Arc::new(Table::default()));
-        let view = View::new(receiver);
-        assert_eq!(view.now().seq, 0);
-        sender.send_replace(Arc::new(Table {
-            seq: 7,
-            ..Table::default()
-        }));
-        assert_eq!(view.now().seq, 7);
     }
 }

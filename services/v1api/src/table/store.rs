@@ -213,7 +213,7 @@ fn service_change(row: ServiceRow) -> Change {
     let visibility =
         serde_json::from_str(&row.visibility).unwrap_or(Visibility::Accounts(Vec::new()));
     let label = row.name.as_str().into();
-    Change::Service(Service {
+    Change::Service(Arc::new(Service {
         label,
         target,
         account_id: row.account_id,
@@ -222,7 +222,7 @@ fn service_change(row: ServiceRow) -> Change {
         rules: Rules::new(rules),
         pending_approval: row.pending_approval,
         name: row.name,
-    })
+    }))
 }
 
 /// Verbs from their text.

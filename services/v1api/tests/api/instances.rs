@@ -127,6 +127,22 @@ on_both_backends! {
         world.stop().await;
     }
 
+    async fn a_head_that_is_larger_than_is_allowed_reaches_nobody(backend: Backend) {
+        let upstream = Upstream::start(|seen| match seen.first_line().split(' ').nth(1).unwrap_or_default() {
+            "/many" => format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "x: y\r\n".repeat(20)),
+            "/long" => format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "y".repeat(1_000)),
+            "/allowed" => format!("HTTP/1.1 200 OK\r\n{}content-length: 0\r\n\r\n", "x: y\r\n".repeat(19)),
+            _ => ok("clean"),
+        }).await;
+        let settings = [("gateway.max_response_headers", "20"), ("gateway.max_response_head", "1000")];
+        let (world, app) = live(&backend, &[&upstream], &settings).await;
+        for (path, status) in [("/many", 502), ("/long", 502), ("/allowed", 200)] {
+            let answer = world.on(&app.host(), Method::GET, path).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+        }
+        world.stop().await;
+    }
+
     async fn an_answer_that_breaks_off_is_seen_to_break_off(backend: Backend) {
         let upstream = Upstream::start(|seen| match seen.first_line() {
             line if line.contains("/short") => "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nshort!close".into(),

@@ -12,6 +12,7 @@ mod apps;
 mod catchall;
 mod docs;
 mod domains;
+mod health;
 mod hosts;
 mod instances;
 mod keys;

@@ -3,7 +3,7 @@ use common::scope::Verb;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use testkit::{Backend, expect, on_both_backends};
+use testkit::{expect, on_both_backends};
 use tokio::net::TcpListener;
 
 use crate::named::named;
@@ -157,6 +157,36 @@ on_both_backends! {
         world.stop().await;
     }
 
+    async fn a_service_answers_as_long_as_it_says(backend: Backend) {
+        let upstream = Upstream::start(|seen| match seen.first_line().split(' ').nth(1).unwrap() {
+            "/fits" => ok("0123456789"),
+            "/long" => ok("0123456789+"),
+            "/chunks-fit" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n".into(),
+            "/chunks" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n56789+\r\n0\r\n\r\n".into(),
+            "/open" => "HTTP/1.1 200 OK\r\n\r\n0123456789+!close".into(),
+            // By HEAD.
+            _ => "HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n".into(),
+        }).await;
+        let world = named(&backend, upstream.address, json!({ "max_response_body": 10 })).await;
+        let key = world.key("service:location:read");
+        let got = async |method: Method, path: &str| {
+            let answer = world.call(method, path, &key).send().await?;
+            Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))
+        };
+        for path in ["/fits", "/chunks-fit"] {
+            assert_eq!(got(Method::GET, path).await.unwrap(), (200, "0123456789".into()), "{path}");
+        }
+        let (status, body) = got(Method::GET, "/long").await.unwrap();
+        assert!(status == 502 && body.contains("response_too_large"), "{status} {body}");
+        for path in ["/chunks", "/open"] {
+            assert!(got(Method::GET, path).await.is_err(), "{path} can't be taken for whole");
+        }
+        assert_eq!(got(Method::HEAD, "/head").await.unwrap(), (200, String::new()));
+        // The next call on what was cut off gets its own answer.
+        assert_eq!(got(Method::GET, "/fits").await.unwrap().1, "0123456789");
+        world.stop().await;
+    }
+
     async fn a_service_is_waited_for_as_long_as_it_says(backend: Backend) {
         // It takes every connection and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -180,6 +210,9 @@ on_both_backends! {
             (json!({ "cors": { "origins": ["shop.example"] } }), "cors.origins[0]"),
             (json!({ "timeout": 0 }), "timeout"),
             (json!({ "max_body": 0 }), "max_body"),
+            (json!({ "max_response_body": 0 }), "max_response_body"),
+            (json!({ "health": { "path": "x" } }), "health.path"),
+            (json!({ "health": { "path": "/x", "interval": 5, "timeout": 6 } }), "health.timeout"),
         ] {
             let refused = expect(422, change(wrong)).await;
             assert_eq!(refused["errors"][0]["field"], field, "{refused}");

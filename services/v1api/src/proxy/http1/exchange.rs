@@ -9,7 +9,7 @@ use tokio::io::AsyncWrite as _;
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
-use super::response::{self, Asked, BadAnswer, ResponseHead};
+use super::response::{self, Asked, BadAnswer, HeadLimits, ResponseHead};
 use crate::proxy::body::{BodyError, RequestBody};
 
 /// How much is read at a time at first.
@@ -89,11 +89,15 @@ impl Exchange {
 
     /// Sends what can be sent, and gives the answer's head as soon as it is there, be it before the
     /// request has been sent whole.
-    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Broken>> {
+    pub(crate) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        limits: HeadLimits,
+    ) -> Poll<Result<ResponseHead, Broken>> {
         self.send(cx)?;
         loop {
             if !self.inbox.is_empty()
-                && let Some(head) = response::take(&mut self.inbox, self.message.asked)?
+                && let Some(head) = response::take(&mut self.inbox, self.message.asked, limits)?
             {
                 return Poll::Ready(Ok(head));
             }

@@ -15,4 +15,4 @@ mod response;
 pub(crate) use chunked::{Chunked, Decoded};
 pub(crate) use exchange::{Broken, Exchange, Message};
 pub(crate) use head::{Head, HostSpan, put_host};
-pub(crate) use response::{Asked, Framing, ResponseHead};
+pub(crate) use response::{Asked, Framing, HeadLimits, MOST_HEADERS, ResponseHead};

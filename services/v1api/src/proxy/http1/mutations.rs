@@ -4,7 +4,7 @@
 use bytes::BytesMut;
 
 use super::chunked::{BadChunk, Chunked, Decoded};
-use super::response::{self, Asked, BadAnswer, Framing};
+use super::response::{self, Asked, BadAnswer, Framing, HeadLimits};
 
 const ROUNDS: u64 = 20_000;
 
@@ -95,9 +95,13 @@ fn head_of(pieces: &[&[u8]]) -> Head {
         head: false,
         upgrade: true,
     };
+    let limits = HeadLimits {
+        headers: 128,
+        bytes: 64 * 1024,
+    };
     for piece in pieces {
         waiting.extend_from_slice(piece);
-        if let Some(head) = response::take(&mut waiting, asked)? {
+        if let Some(head) = response::take(&mut waiting, asked, limits)? {
             return Ok(Some((
                 head.status.as_u16(),
                 head.framing,

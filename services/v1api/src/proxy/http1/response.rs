@@ -1,12 +1,21 @@
 //! The head of an answer (RFC 9112, sections 4 to 6).
 
+use std::mem::MaybeUninit;
+
 use actix_web::http::StatusCode;
 use bytes::{Buf as _, Bytes, BytesMut};
 
-/// How many headers an answer may have.
-const MOST_HEADERS: usize = 128;
-/// The longest head, in bytes.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// How many headers an answer can be allowed to have.
+pub(crate) const MOST_HEADERS: usize = 512;
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// How many headers it may have: [`MOST_HEADERS`] at most.
+    pub(crate) headers: usize,
+    /// Its length, in bytes.
+    pub(crate) bytes: usize,
+}
 
 /// An answer that can't be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,13 +73,23 @@ pub(crate) struct Asked {
 
 /// Takes a head from the start of `bytes`, once all of it is there. Interim answers (1xx) that
 /// nobody waits for are passed over.
-pub(crate) fn take(bytes: &mut BytesMut, asked: Asked) -> Result<Option<ResponseHead>, BadAnswer> {
+pub(crate) fn take(
+    bytes: &mut BytesMut,
+    asked: Asked,
+    limits: HeadLimits,
+) -> Result<Option<ResponseHead>, BadAnswer> {
     loop {
-        let mut room = [httparse::EMPTY_HEADER; MOST_HEADERS];
-        let mut parsed = httparse::Response::new(&mut room);
-        let length = match parsed.parse(bytes) {
-            Ok(httparse::Status::Complete(length)) if length <= LONGEST_HEAD => length,
-            Ok(httparse::Status::Partial) if bytes.len() < LONGEST_HEAD => return Ok(None),
+        let mut room = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+        let room = room.get_mut(..limits.headers).unwrap_or_default();
+        let mut parsed = httparse::Response::new(&mut []);
+        let read = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut parsed,
+            bytes,
+            room,
+        );
+        let length = match read {
+            Ok(httparse::Status::Complete(length)) if length <= limits.bytes => length,
+            Ok(httparse::Status::Partial) if bytes.len() < limits.bytes => return Ok(None),
             Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(BadAnswer::TooLong),
             Err(_) => return Err(BadAnswer::Syntax),
         };
@@ -199,8 +218,13 @@ mod tests {
         upgrade: false,
     };
 
+    const LIMITS: HeadLimits = HeadLimits {
+        headers: 100,
+        bytes: 10_000,
+    };
+
     fn taken(text: &str, asked: Asked) -> Result<Option<ResponseHead>, BadAnswer> {
-        take(&mut BytesMut::from(text), asked)
+        take(&mut BytesMut::from(text), asked, LIMITS)
     }
 
     fn framing(lines: &str) -> Result<(Framing, bool), BadAnswer> {
@@ -287,7 +311,7 @@ mod tests {
         let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n";
         for cut in 0..text.len() {
             let mut bytes = BytesMut::from(&text[..cut]);
-            assert!(take(&mut bytes, GET).unwrap().is_none(), "{cut}");
+            assert!(take(&mut bytes, GET, LIMITS).unwrap().is_none(), "{cut}");
         }
         assert_eq!(taken(text, GET).unwrap().unwrap().status, 201);
         let switch = "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n";
@@ -307,13 +331,17 @@ mod tests {
 
     #[test]
     fn a_head_has_an_end() {
-        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LONGEST_HEAD));
+        let long = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(LIMITS.bytes));
         assert!(matches!(taken(&long, GET), Err(BadAnswer::TooLong)));
-        let many = format!(
-            "HTTP/1.1 200 OK\r\n{}\r\n",
-            "x: y\r\n".repeat(MOST_HEADERS + 1)
+        let many = |count| {
+            let text = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(count));
+            taken(&text, GET)
+        };
+        assert_eq!(
+            many(LIMITS.headers).unwrap().unwrap().headers.len(),
+            LIMITS.headers
         );
-        assert!(matches!(taken(&many, GET), Err(BadAnswer::TooLong)));
+        assert!(matches!(many(LIMITS.headers + 1), Err(BadAnswer::TooLong)));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! What a service of the gateway says of its calls, beside its name and who may call it.
 
+mod health;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
 use crate::scope::Verb;
+
+pub use health::HealthCheck;
 
 /// The methods that an endpoint may name.
 pub const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -60,6 +64,10 @@ pub struct ServiceRules {
     pub timeout: Option<u32>,
     /// The longest body of a request, in bytes.
     pub max_body: Option<u64>,
+    /// The longest body of an answer, in bytes.
+    pub max_response_body: Option<u64>,
+    /// How its instances are asked whether they are well; they aren't unless told.
+    pub health: Option<HealthCheck>,
 }
 
 /// A rule that can't be.
@@ -112,8 +120,16 @@ impl ServiceRules {
         if !is_timeout(self.timeout) {
             return wrong("timeout".into(), "must be 1 to 600 seconds");
         }
-        if self.max_body == Some(0) {
-            return wrong("max_body".into(), "must be 1 byte at least");
+        for (field, limit) in [
+            ("max_body", self.max_body),
+            ("max_response_body", self.max_response_body),
+        ] {
+            if limit == Some(0) {
+                return wrong(field.into(), "must be 1 byte at least");
+            }
+        }
+        if let Some(Err((field, message))) = self.health.as_ref().map(HealthCheck::check) {
+            return wrong(format!("health.{field}"), message);
         }
         let origins = &self.cors.origins;
         let all = origins.iter().any(|origin| origin == "*");

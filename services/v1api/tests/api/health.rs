@@ -1,0 +1,183 @@
+//! Active health checks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::event::{ProjectEvent, Visibility};
+use common::scope::Verb;
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::{eventually_async, expect, on_both_backends};
+use tokio::net::TcpListener;
+
+use crate::support::{App, World};
+use crate::upstream::{Upstream, ok};
+
+/// An upstream that is as well as it is told to be.
+struct Patient {
+    upstream: Upstream,
+    is_well: Arc<AtomicBool>,
+}
+
+impl Patient {
+    async fn saying(text: &'static str) -> Self {
+        let is_well = Arc::new(AtomicBool::new(true));
+        let condition = Arc::clone(&is_well);
+        let upstream = Upstream::start(move |seen| {
+            if seen.first_line().contains(" /healthz ") && !condition.load(Ordering::SeqCst) {
+                "HTTP/1.1 500 Ill\r\ncontent-length: 0\r\n\r\n".into()
+            } else {
+                ok(text)
+            }
+        });
+        Self {
+            upstream: upstream.await,
+            is_well,
+        }
+    }
+
+    fn becomes(&self, well: bool) {
+        self.is_well.store(well, Ordering::SeqCst);
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.upstream.address)
+    }
+
+    /// How many calls it has got, checks aside.
+    fn calls(&self) -> usize {
+        let seen = self.upstream.seen();
+        let is_call = |line: &str| !line.contains(" /healthz ");
+        seen.iter()
+            .filter(|seen| is_call(seen.first_line()))
+            .count()
+    }
+}
+
+fn often() -> Value {
+    json!({ "path": "/healthz", "interval": 1, "healthy_after": 1, "unhealthy_after": 1 })
+}
+
+impl World {
+    async fn instances(&self, token: &str) -> Value {
+        let asked = self.platform(Method::GET, "/v1/services/location");
+        let seen = expect(200, asked.bearer_auth(token)).await;
+        seen["service"]["instances"].clone()
+    }
+
+    /// Waits until the instance at this place of the list is in this condition.
+    async fn until_seen(&self, at: usize, condition: &str) -> Value {
+        let admin = self.harness.issuer().admin();
+        eventually_async(&format!("{at} is {condition}"), || async {
+            let seen = self.instances(&admin).await[at].clone();
+            (seen["condition"] == condition).then_some(seen)
+        })
+        .await
+    }
+}
+
+on_both_backends! {
+    async fn an_upstream_that_fails_its_checks_gets_no_call_until_it_passes_them_again(backend: Backend) {
+        let world = World::start(&backend).await;
+        let (one, two) = (Patient::saying("one").await, Patient::saying("two").await);
+        world.name_location(json!({ "upstreams": [one.url(), two.url()], "health": often() })).await;
+        let key = world.key("service:location:read");
+        let call = async || world.call(Method::GET, "/x", &key).send().await.unwrap().text().await.unwrap();
+        world.until_seen(0, "healthy").await;
+        world.until_seen(1, "healthy").await;
+        one.becomes(false);
+        let seen = world.until_seen(0, "unhealthy").await;
+        assert_eq!((&seen["upstream"], &seen["failure"]), (&json!(one.url()), &json!("it answered 500")));
+        assert!(seen["since"].is_string() && seen["checked_at"].is_string(), "{seen}");
+        let before = one.calls();
+        for _ in 0..20 {
+            assert_eq!(call().await, "two");
+        }
+        assert_eq!(one.calls(), before);
+        one.becomes(true);
+        let seen = world.until_seen(0, "healthy").await;
+        assert_eq!(seen["failure"], Value::Null);
+        eventually_async("it gets calls", || async { (call().await == "one").then_some(()) }).await;
+        let check = one.upstream.seen().into_iter().find(|seen| seen.first_line() == "GET /healthz HTTP/1.1");
+        assert_eq!(check.unwrap().one("host"), one.upstream.address.to_string());
+        world.stop().await;
+    }
+
+    async fn where_no_upstream_passes_its_checks_calls_are_refused_at_once(backend: Backend) {
+        let world = World::start(&backend).await;
+        let only = Patient::saying("only").await;
+        only.becomes(false);
+        world.name_location(json!({ "upstreams": [only.url()], "health": often() })).await;
+        let key = world.key("service:location:read");
+        world.until_seen(0, "unhealthy").await;
+        let before = only.calls();
+        let refused = world.call(Method::GET, "/x", &key).send().await.unwrap();
+        assert_eq!(refused.status(), 503);
+        assert_eq!(refused.headers()["retry-after"], "5");
+        let body: Value = refused.json().await.unwrap();
+        assert_eq!(body["code"], "upstream_unavailable");
+        assert_eq!(only.calls(), before);
+        // Without its checks it is like any other.
+        let changed = expect(200, world.change_location(&json!({ "health": null }))).await;
+        assert_eq!(changed["service"]["health"], Value::Null);
+        eventually_async("it gets calls", || async {
+            let answer = world.call(Method::GET, "/x", &key).send().await.unwrap();
+            (answer.status() == 200).then_some(())
+        }).await;
+        let admin = world.harness.issuer().admin();
+        assert_eq!(world.instances(&admin).await, Value::Null);
+        world.stop().await;
+    }
+
+    async fn who_does_not_answer_in_time_or_otherwise_than_wanted_is_unhealthy(backend: Backend) {
+        let world = World::start(&backend).await;
+        // It takes every connection and never answers.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = closed.local_addr().unwrap();
+        drop(closed);
+        let (busy, other) = (Upstream::start(|_| {
+            "HTTP/1.1 204 Fine\r\n\r\n".into()
+        }).await, Patient::saying("x").await);
+        let mut health = often();
+        health["status"] = json!(204);
+        let upstreams = [silent.local_addr().unwrap(), gone, busy.address, other.upstream.address];
+        let upstreams: Vec<_> = upstreams.iter().map(|address| format!("http://{address}")).collect();
+        world.name_location(json!({ "upstreams": upstreams, "health": health })).await;
+        world.until_seen(2, "healthy").await;
+        for (at, failure) in [(0, "it didn't answer in time"), (1, "it couldn't be reached"), (3, "it answered 200")] {
+            assert_eq!(world.until_seen(at, "unhealthy").await["failure"], failure);
+        }
+        world.stop().await;
+    }
+
+    async fn a_publications_checks_are_shown_to_its_account_without_addresses(backend: Backend) {
+        let world = World::start(&backend).await;
+        let (app, only) = (App::new("location-production"), Patient::saying("here").await);
+        only.becomes(false);
+        world.tell(app.created(), 1).await;
+        world.tell(app.live(&[only.upstream.address]), 1).await;
+        let ProjectEvent::ServicePublished(mut service) = app.published("location", Visibility::Public, &[Verb::Read]) else {
+            panic!("it is published");
+        };
+        service.rules = serde_json::from_value(json!({ "health": often() })).unwrap();
+        world.tell(ProjectEvent::ServicePublished(service), 1).await;
+        world.until_known("location").await;
+        world.until_seen(0, "unhealthy").await;
+        let (member, members) = world.person();
+        world.accounts.join(&app.account, &member);
+        let (_, strangers) = world.person();
+        let seen = world.instances(&members).await;
+        assert_eq!(seen[0]["condition"], "unhealthy");
+        assert_eq!(seen[0].get("upstream"), None, "{seen}");
+        assert_eq!(world.instances(&strangers).await, Value::Null);
+        let key = world.key("service:location:read");
+        assert_eq!(world.call(Method::GET, "/x", &key).send().await.unwrap().status(), 503);
+        // The app's own host is none of the service's.
+        world.until(&app.host(), 200).await;
+        let checks = only.upstream.seen();
+        let check = checks.iter().find(|seen| seen.first_line().contains("/healthz")).unwrap();
+        assert_eq!(check.one("host"), app.host());
+        world.stop().await;
+    }
+}
