@@ -15,6 +15,7 @@
 //! An API key is the JWT itself. Secret scanners find it by its head, which begins with
 //! `"typ":"key+jwt"`: `eyJ0eXAiOiJrZXkrand0Iiwi[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{86}`.
 
+mod access_log;
 mod acme;
 mod docs;
 mod edge;
@@ -50,6 +51,7 @@ use common::event::{AccountEvent, AuthEvent, ProjectEvent, ProvisionerEvent};
 use url::Url;
 use utoipa::OpenApi as _;
 
+use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::acme::Acme;
 use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
@@ -80,12 +82,14 @@ pub fn service() -> Service {
         .section::<GatewaySettings>("gateway")
         .section::<AppsSettings>("apps")
         .section::<CorsSettings>("cors")
+        .section::<AccessLogSettings>("access_log")
 }
 
 async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let settings: GatewaySettings = context.settings.section("gateway")?;
     let apps: AppsSettings = context.settings.section("apps")?;
     let cors: CorsSettings = context.settings.section("cors")?;
+    let log: AccessLogSettings = context.settings.section("access_log")?;
     let http: HttpSettings = context.settings.section("http")?;
     let tokens: TokenSettings = context.settings.section("tokens")?;
     let issuer: Arc<str> = tokens.issuer.into();
@@ -132,6 +136,8 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         context.clock.clone(),
         &apps_authority,
     )?;
+    let (access_log, log_keeper) = AccessLog::open(&log, &context.metrics)
+        .with_context(|| format!("the access log can't be written to {}", log.output))?;
     let gateway = Gateway {
         hosts: Hosts::new(settings.public_url.host_str(), &apps.domain),
         cors: Cors::new(
@@ -150,6 +156,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         trusted: Trusted::parse(&http.trusted_proxies.0)?,
         apps_authority,
         health: health.clone(),
+        access_log,
         issuer: Arc::clone(&issuer),
         secure: Secure::new(&settings, certificates),
         acme: acme.clone(),
@@ -188,6 +195,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
             keys::rotate::run(db, clock, shutdown)
         })
         .task("health", |shutdown| checker.run(shutdown))
+        .task("access log", |shutdown| log_keeper.run(shutdown))
         .task("usage", |shutdown| flusher.run(shutdown))
         .task("endpoints", |shutdown| fetcher.run(shutdown)))
 }

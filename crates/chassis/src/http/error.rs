@@ -5,6 +5,7 @@
 //! - A query's error becomes 503 where the database isn't there, else 500.
 //! - Everything else is [`ApiError::internal`]: a fixed text outside, the whole chain once in the log.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 
 use actix_web::http::StatusCode;
@@ -14,6 +15,11 @@ use common::problem::Problem;
 
 use crate::telemetry::TraceContext;
 use crate::{db, seal};
+
+/// The code of the problem that an answer is, among the answer's extensions: for who keeps a log of
+/// answers.
+#[derive(Clone, Debug)]
+pub struct RefusedAs(pub Cow<'static, str>);
 
 /// An error on its way to a caller.
 #[derive(Debug)]
@@ -146,6 +152,9 @@ impl ResponseError for ApiError {
         if let Some(allow) = &self.problem.allow {
             put(header::ALLOW, allow);
         }
+        response
+            .extensions_mut()
+            .insert(RefusedAs(self.problem.code.clone()));
         response.body(self.problem.body(&request_id).to_string())
     }
 }

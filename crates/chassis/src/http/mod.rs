@@ -16,7 +16,7 @@ mod unstored;
 
 pub use bearer::BearerScheme;
 pub use client::ClientAddress;
-pub use error::ApiError;
+pub use error::{ApiError, RefusedAs};
 pub use extract::{Form, Json, Path, Query, if_match};
 pub use front::Front;
 pub(crate) use front::MakeFront;

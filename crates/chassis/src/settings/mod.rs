@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 /// Sections that exist in some service; one that isn't here is a mistake.
 const SECTIONS: &[&str] = &[
+    "access_log",
     "accounts",
     "amqp",
     "apps",

@@ -75,6 +75,7 @@ impl Worker {
             max_response_body: None,
             patience: None,
             own_host: false,
+            trip: arrival.trip.clone(),
         };
         let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)
             .map_err(|error| failed(&error))?;

@@ -159,6 +159,7 @@ impl Worker {
             max_response_body: service.rules.max_response_body,
             patience: terms.patience,
             own_host: matches!(service.target, Target::Upstreams(_)),
+            trip: arrival.trip.clone(),
         };
         let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)
             .map_err(|error| failed(&error))?;

@@ -1,20 +1,23 @@
 //! How much goes over the wire. What is short and says how long it is counts with its call; what is long or
 //! streamed is measured, and counts when it has ended.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use actix_web::HttpMessage as _;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::Counted;
+use crate::access_log::{Line, Log, Note};
 use crate::edge::tokens::Known;
 use crate::usage::{self, Call, Tally};
 
@@ -106,32 +109,56 @@ pub(super) fn short(method: &Method, size: BodySize) -> Option<u64> {
     }
 }
 
+/// What is written down of a call once it has ended.
+pub(super) struct Entry {
+    pub(super) log: Rc<Log>,
+    pub(super) note: Note,
+    pub(super) began: Instant,
+    pub(super) status: StatusCode,
+    pub(super) refused: Option<Cow<'static, str>>,
+}
+
+impl Entry {
+    /// Writes it down.
+    pub(super) fn tell(&self, kind: &Kind, bytes_in: u64, bytes_out: u64) {
+        kind.with_call(|call| {
+            self.log.tell(&Line {
+                note: &self.note,
+                call: *call,
+                status: self.status,
+                refused: self.refused.as_ref(),
+                bytes_in,
+                bytes_out,
+                duration: self.began.elapsed(),
+            });
+        });
+    }
+}
+
+/// What there is to do when an answer's body has ended.
+pub(super) struct Metering {
+    pub(super) tally: Arc<Tally>,
+    pub(super) kind: Kind,
+    pub(super) inward: Inward,
+    /// The answer's length, if it has been counted with its call.
+    pub(super) outward: Option<u64>,
+    pub(super) entry: Option<Entry>,
+}
+
 /// An answer's body whose call has been counted without it.
 pub(super) struct Metered {
     body: BoxBody,
-    tally: Arc<Tally>,
-    kind: Kind,
-    inward: Inward,
-    outward: u64,
-    is_measured: bool,
+    metering: Metering,
+    measured: u64,
 }
 
 impl Metered {
-    /// This body; with `is_measured` its own length isn't counted yet either.
-    pub(super) fn new(
-        body: BoxBody,
-        tally: Arc<Tally>,
-        kind: Kind,
-        inward: Inward,
-        is_measured: bool,
-    ) -> Self {
+    /// This body.
+    pub(super) fn new(body: BoxBody, metering: Metering) -> Self {
         Self {
             body,
-            tally,
-            kind,
-            inward,
-            outward: 0,
-            is_measured,
+            metering,
+            measured: 0,
         }
     }
 }
@@ -148,10 +175,8 @@ impl MessageBody for Metered {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let piece = ready!(Pin::new(&mut self.body).poll_next(cx));
-        if self.is_measured
-            && let Some(Ok(piece)) = &piece
-        {
-            self.outward += piece.len() as u64;
+        if let Some(Ok(piece)) = &piece {
+            self.measured += piece.len() as u64;
         }
         Poll::Ready(piece)
     }
@@ -160,13 +185,23 @@ impl MessageBody for Metered {
 impl Drop for Metered {
     /// The end, whichever it was.
     fn drop(&mut self) {
-        let inward = match &self.inward {
+        let Metering {
+            tally,
+            kind,
+            inward,
+            outward,
+            entry,
+        } = &self.metering;
+        let late_in = match inward {
             Inward::Known(_) => 0,
             Inward::Measured(seen) => seen.get(),
         };
-        if inward > 0 || self.outward > 0 {
-            self.kind
-                .with_call(|call| self.tally.add_bytes(call, inward, self.outward));
+        let late_out = if outward.is_none() { self.measured } else { 0 };
+        if late_in > 0 || late_out > 0 {
+            kind.with_call(|call| tally.add_bytes(call, late_in, late_out));
+        }
+        if let Some(entry) = entry {
+            entry.tell(kind, inward.known() + late_in, self.measured);
         }
     }
 }

@@ -25,12 +25,14 @@ use actix_web::http::header::{self, HOST, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use chassis::Context;
-use chassis::http::{ApiError, Front};
+use chassis::http::{ApiError, Front, RefusedAs};
 use chassis::telemetry::TraceContext;
 use common::problem::Problem;
+use common::time::Time;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
+use crate::access_log::{AccessLog, Log, Note};
 use crate::acme::{self, Acme};
 use crate::edge::access::Access;
 use crate::edge::cors::Cors;
@@ -42,14 +44,14 @@ use crate::health::{Ailing, Health};
 use crate::hosts::{BadHost, Hosts, Site};
 use crate::limits::broker::Meters;
 use crate::proxy::headers::{self, Hop, Policy};
-use crate::proxy::{ForwardError, Head, Limits, Upstreams};
+use crate::proxy::{ForwardError, Head, Limits, Trip, Upstreams};
 use crate::rules::Rules;
 use crate::table::Table;
 use crate::usage::endpoints::Published;
 use crate::usage::{self, Endpoints, Spent, Tallies, Tally};
 use crate::view::View;
 pub(crate) use client::{Origin, Trusted};
-use meter::{Inward, Kind, Metered};
+use meter::{Entry, Inward, Kind, Metered, Metering};
 pub(crate) use secure::Secure;
 
 /// How often a worker looks for connections that have been unused for too long.
@@ -88,6 +90,8 @@ pub(crate) struct Gateway {
     pub(crate) apps_authority: String,
     /// What is known of the instances of services.
     pub(crate) health: Health,
+    /// Where calls are written down.
+    pub(crate) access_log: AccessLog,
     /// The issuer of all tokens, which is also the default namespace.
     pub(crate) issuer: Arc<str>,
     /// Who is led to TLS, and who is told to stay there.
@@ -107,6 +111,7 @@ pub(crate) struct Worker {
     access: Access,
     guard: Guard,
     tally: Arc<Tally>,
+    log: Option<Rc<Log>>,
     endpoints: Endpoints,
     turn: Cell<usize>,
 }
@@ -117,6 +122,7 @@ pub(crate) struct Arrival {
     payload: Payload,
     origin: Origin,
     trace: TraceContext,
+    trip: Option<Rc<Trip>>,
 }
 
 /// Where a request goes.
@@ -145,6 +151,14 @@ enum Label {
     Own(&'static str),
     /// Of the table.
     Shared(Arc<str>),
+}
+
+/// What is known of a call before its answer.
+struct Ended {
+    method: Method,
+    began: Instant,
+    inward: Inward,
+    note: Option<Note>,
 }
 
 /// As what a call is counted.
@@ -198,6 +212,7 @@ impl Worker {
                 context.clock.clone(),
             ),
             tally: gateway.tallies.add(),
+            log: gateway.access_log.of_worker(),
             endpoints: Endpoints::new(gateway.published.clone()),
             turn: Cell::new(0),
             gateway: gateway.clone(),
@@ -224,6 +239,8 @@ impl Worker {
         let request_id = HeaderValue::from_str(&trace.request_id);
         let origin = self.gateway.trusted.origin(request.request());
         let method = request.method().clone();
+        let note = self.note(request.request(), now, &trace, &origin);
+        let trip = note.as_ref().map(|note| Rc::clone(&note.trip));
         let (inward, request) = Inward::of(request);
         let secure = &self.gateway.secure;
         let place = match self.shown(request.request()).await {
@@ -252,12 +269,19 @@ impl Worker {
                         payload,
                         origin,
                         trace: trace.clone(),
+                        trip,
                     };
                     let (response, counted) = self.answer(place, arrival).await;
                     (ServiceResponse::new(request, response), counted)
                 }
             };
-            Ok(self.count(counted, method, began, inward, response))
+            let ended = Ended {
+                method,
+                began,
+                inward,
+                note,
+            };
+            Ok(self.count(counted, ended, response))
         };
         let answered: Result<ServiceResponse, actix_web::Error> =
             trace.clone().scope(answering).await;
@@ -310,15 +334,32 @@ impl Worker {
         )
     }
 
-    /// Counts a call; what its bodies come to, if that isn't known yet, when they have ended.
-    fn count(
+    /// What is noted of a call when it comes, if calls are written down.
+    fn note(
         &self,
-        counted: Counted,
-        method: Method,
-        began: Instant,
-        inward: Inward,
-        response: ServiceResponse,
-    ) -> ServiceResponse {
+        request: &HttpRequest,
+        time: Time,
+        trace: &TraceContext,
+        origin: &Origin,
+    ) -> Option<Note> {
+        self.log.as_ref().map(|_| Note {
+            time,
+            trace: trace.clone(),
+            host: authority(request).unwrap_or_default().to_owned(),
+            client: origin.client,
+            trip: Rc::default(),
+        })
+    }
+
+    /// Counts a call, and writes it down; what its bodies come to, if that isn't known yet, when they
+    /// have ended.
+    fn count(&self, counted: Counted, ended: Ended, response: ServiceResponse) -> ServiceResponse {
+        let Ended {
+            method,
+            began,
+            inward,
+            note,
+        } = ended;
         let kind = Kind {
             counted,
             status_class: u8::try_from(response.status().as_u16() / 100).unwrap_or(0),
@@ -332,13 +373,27 @@ impl Worker {
             bytes_out: outward.unwrap_or(0),
         };
         kind.with_call(|call| self.tally.count(call, &spent));
+        let entry = self.log.as_ref().zip(note).map(|(log, note)| Entry {
+            log: Rc::clone(log),
+            note,
+            began,
+            status: response.status(),
+            refused: refused_as(&response),
+        });
         if outward.is_some() && matches!(inward, Inward::Known(_)) {
+            if let Some(entry) = entry {
+                entry.tell(&kind, spent.bytes_in, spent.bytes_out);
+            }
             return response;
         }
-        let tally = Arc::clone(&self.tally);
-        let is_measured = outward.is_none();
-        response
-            .map_body(|_, body| BoxBody::new(Metered::new(body, tally, kind, inward, is_measured)))
+        let metered = Metering {
+            tally: Arc::clone(&self.tally),
+            kind,
+            inward,
+            outward,
+            entry,
+        };
+        response.map_body(|_, body| BoxBody::new(Metered::new(body, metered)))
     }
 
     fn next_turn(&self) -> usize {
@@ -412,6 +467,13 @@ impl Arrival {
         head.put_all("traceparent", &[b"00-", trace_id, b"-", span_id, b"-01"]);
         Ok(head)
     }
+}
+
+/// As what the gateway has refused a call, if it has.
+fn refused_as(response: &ServiceResponse) -> Option<Cow<'static, str>> {
+    let extensions = response.response().extensions();
+    let refused = extensions.get::<RefusedAs>();
+    refused.map(|RefusedAs(code)| code.clone())
 }
 
 /// The target's own authority goes before the header (RFC 9112, section 3.2.2).

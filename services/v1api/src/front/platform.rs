@@ -271,6 +271,7 @@ impl Worker {
             max_response_body: None,
             patience: None,
             own_host: false,
+            trip: arrival.trip.clone(),
         };
         let sent = async {
             let mut outgoing = Outgoing::new(&arrival.request, arrival.payload, plan)?;

@@ -8,10 +8,11 @@ mod http1;
 mod pool;
 mod upgrade;
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody as _};
 use actix_web::dev::Payload;
@@ -115,6 +116,25 @@ impl ForwardError {
     }
 }
 
+/// Where a request has been, for who wants to know afterwards.
+#[derive(Debug, Default)]
+pub(crate) struct Trip {
+    upstream: RefCell<Option<Arc<str>>>,
+    took: Cell<Option<Duration>>,
+}
+
+impl Trip {
+    /// The instance that was asked last, as `host:port`.
+    pub(crate) fn upstream(&self) -> Option<Arc<str>> {
+        self.upstream.borrow().clone()
+    }
+
+    /// From the first look for an instance to the head of the answer, or to the end of all attempts.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        self.took.get()
+    }
+}
+
 /// Where a request goes, and as what.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -130,6 +150,8 @@ pub(crate) struct Plan {
     pub(crate) patience: Option<Duration>,
     /// Whether each instance is asked by its own address as the host, and not by the head's.
     pub(crate) own_host: bool,
+    /// Where is noted how it went, if anybody wants to know.
+    pub(crate) trip: Option<Rc<Trip>>,
 }
 
 /// A request that has been prepared and waits for an instance to go to.
@@ -139,6 +161,7 @@ pub(crate) struct Outgoing {
     max_response_body: u64,
     patience: Option<Duration>,
     own_host: Option<HostSpan>,
+    trip: Option<Rc<Trip>>,
     upgrade: Option<Payload>,
     repeatable: bool,
 }
@@ -157,6 +180,7 @@ impl Outgoing {
             max_response_body,
             patience,
             own_host,
+            trip,
         } = plan;
         let own_host = own_host.then(|| head.host_span()).flatten();
         let (body, upgrade) = if upgrade::is_wanted(request) {
@@ -187,6 +211,7 @@ impl Outgoing {
             max_response_body: max_response_body.unwrap_or(u64::MAX),
             patience,
             own_host,
+            trip,
             upgrade,
             repeatable,
         })
@@ -204,6 +229,23 @@ impl Outgoing {
         left_out: &LeftOut,
         turn: usize,
     ) -> Result<HttpResponse, ForwardError> {
+        let Some(trip) = self.trip.clone() else {
+            return self.send_on(upstreams, addresses, left_out, turn).await;
+        };
+        let began = Instant::now();
+        let sent = self.send_on(upstreams, addresses, left_out, turn).await;
+        trip.took
+            .set(Some(trip.took().unwrap_or_default() + began.elapsed()));
+        sent
+    }
+
+    async fn send_on(
+        &mut self,
+        upstreams: &Rc<Upstreams>,
+        addresses: &[Arc<str>],
+        left_out: &LeftOut,
+        turn: usize,
+    ) -> Result<HttpResponse, ForwardError> {
         let mut unreachable = io::Error::from(io::ErrorKind::NotConnected);
         let candidates = upstreams.candidates(addresses, left_out, turn);
         match candidates.nobody {
@@ -214,6 +256,9 @@ impl Outgoing {
         let patience = self.patience.unwrap_or_else(|| upstreams.patience());
         for instance in candidates {
             let mut message = self.message.take().ok_or(ForwardError::Closed)?;
+            if let Some(trip) = &self.trip {
+                trip.upstream.replace(Some(Arc::clone(instance.address())));
+            }
             if let Some(span) = &mut self.own_host {
                 put_host(&mut message.bytes, span, instance.address());
             }

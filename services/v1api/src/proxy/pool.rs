@@ -135,7 +135,7 @@ impl Iterator for Candidates {
 
 impl Instance {
     /// Where it listens, as `host:port`.
-    pub(crate) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &Arc<str> {
         &self.address
     }
 }

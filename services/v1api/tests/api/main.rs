@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod access_log;
 mod apps;
 mod catchall;
 mod docs;
