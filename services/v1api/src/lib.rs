@@ -24,6 +24,7 @@ mod health;
 mod hosts;
 mod keys;
 mod limits;
+mod metrics;
 mod network;
 mod platform;
 mod proxy;
@@ -59,6 +60,7 @@ use crate::front::{Gateway, Secure, Trusted, Worker};
 use crate::health::{Checker, Health};
 use crate::hosts::Hosts;
 use crate::limits::broker::Meters;
+use crate::metrics::{Failures, Instances, InstancesCollector, Traffic};
 use crate::proxy::{HeadLimits, Limits};
 use crate::rules::Rules;
 use crate::settings::{AppsSettings, CorsSettings, GatewaySettings};
@@ -93,6 +95,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let http: HttpSettings = context.settings.section("http")?;
     let tokens: TokenSettings = context.settings.section("tokens")?;
     let issuer: Arc<str> = tokens.issuer.into();
+    let health = Health::new();
     let signer = ForwardSigner::open(&context.db, &context.sealer, &context.clock, &issuer).await?;
     let loader = Loader::start(context.db.clone()).await?;
     let staleness = tokens.max_staleness.0;
@@ -105,12 +108,14 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
             usage_dir.display()
         )
     })?);
+    let figures = figures(&context, &loader, &health);
     let flusher = Flusher::new(
         context.db.clone(),
         context.clock.clone(),
         tallies.clone(),
         usage_dir,
-    );
+    )
+    .telling(figures.traffic);
     let fetcher = Fetcher::new(loader.subscribe(), settings.endpoints_refresh.0)?;
     let (certificates, tls, watcher) = tls::start(
         &settings.tls,
@@ -123,13 +128,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         &context,
         &certificates,
     )?;
-    let health = Health::new();
-    let port = settings
-        .public_url
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
-    let apps_authority = format!(".{}{port}", apps.domain);
+    let apps_authority = apps_authority(&settings, &apps);
     let checker = Checker::new(
         loader.subscribe(),
         health.clone(),
@@ -157,6 +156,8 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         apps_authority,
         health: health.clone(),
         access_log,
+        instances: figures.instances,
+        failures: figures.failures,
         issuer: Arc::clone(&issuer),
         secure: Secure::new(&settings, certificates),
         acme: acme.clone(),
@@ -175,18 +176,13 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         readiness: ready::Readiness::default(),
         context,
     };
-    let handlers = Handlers::new()
-        .on::<ProjectEvent>("routes", events::on_project)
-        .on::<ProvisionerEvent>("routes", events::on_provisioner)
-        .on::<AccountEvent>("memberships", events::on_account)
-        .on::<AuthEvent>("keys", keys::events::on_auth);
     let assembly = certified(Assembly::new(), watcher, acme);
     Ok(assembly
         .tls(tls)
         .data(state)
         .routes(routes::routes)
         .front(move || Worker::new(&gateway))
-        .handlers(handlers)
+        .handlers(handlers())
         .openapi(document)
         .task("routes", |shutdown| loader.run(shutdown))
         .task("rules", |shutdown| rules.run(shutdown))
@@ -220,6 +216,49 @@ fn certified(
             .task("acme", |shutdown| acme.run(shutdown));
     }
     assembly
+}
+
+/// What stands behind an app's label in its host.
+fn apps_authority(settings: &GatewaySettings, apps: &AppsSettings) -> String {
+    let port = settings.public_url.port();
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!(".{}{port}", apps.domain)
+}
+
+/// What is done on others' events.
+fn handlers() -> Handlers {
+    Handlers::new()
+        .on::<ProjectEvent>("routes", events::on_project)
+        .on::<ProvisionerEvent>("routes", events::on_provisioner)
+        .on::<AccountEvent>("memberships", events::on_account)
+        .on::<AuthEvent>("keys", keys::events::on_auth)
+}
+
+/// What shows in `/metrics`.
+struct Figures {
+    traffic: Traffic,
+    instances: Instances,
+    failures: Arc<Failures>,
+}
+
+fn figures(context: &Context, loader: &Loader, health: &Health) -> Figures {
+    let (traffic, instances) = (Traffic::default(), Instances::default());
+    let failures = Arc::new(Failures::default());
+    let metrics = &context.metrics;
+    metrics.collect(traffic.clone());
+    let routes = loader.subscribe();
+    let by_service = InstancesCollector::new(instances.clone(), routes, health.clone());
+    metrics.collect(by_service);
+    metrics.register(
+        "gateway_upstream_failures",
+        "Requests that got no answer from their upstream",
+        failures.family(),
+    );
+    Figures {
+        traffic,
+        instances,
+        failures,
+    }
 }
 
 /// How long upstreams are waited for, and how much of them is taken and kept.

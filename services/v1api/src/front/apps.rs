@@ -51,7 +51,7 @@ impl Worker {
         // Made-up labels don't become services of their own.
         let counted = if known {
             Counted {
-                service: Label::Shared(format!("app:{label}").into()),
+                service: Label::Shared(app_label(label)),
                 endpoint: "*".into(),
                 known: None,
             }
@@ -97,21 +97,24 @@ impl Worker {
             let mut changes = self.view.changes();
             let route = find(&table).ok_or_else(unknown_app)?;
             let error = if route.origins.is_empty() {
-                not_deployed()
+                Unanswered::NotDeployed
             } else {
                 let left_out = service.and_then(|service| self.left_out(service));
                 let (pool, turn) = (&self.upstreams, self.next_turn());
                 match outgoing.send(pool, &route.origins, &left_out, turn).await {
                     Ok(response) => return Ok(response),
-                    Err(error @ ForwardError::Unreachable(_)) => failed(&error),
-                    Err(error) => return Err(failed(&error)),
+                    Err(error @ ForwardError::Unreachable(_)) => Unanswered::Unreachable(error),
+                    Err(error) => return Err(self.failed(&label_of(&route, service), &error)),
                 }
             };
             let moved = find(&self.view.now()).is_none_or(|now| now.origins != route.origins);
             if moved && Instant::now() < deadline {
                 continue;
             }
-            let wake = self.hold(&route, deadline).ok_or(error)?;
+            let wake = self.hold(&route, deadline).ok_or_else(|| match error {
+                Unanswered::NotDeployed => not_deployed(),
+                Unanswered::Unreachable(error) => self.failed(&label_of(&route, service), &error),
+            })?;
             // Either is a reason to look again.
             let _changed = tokio::time::timeout_at(wake, changes.changed()).await;
         }
@@ -132,6 +135,24 @@ impl Worker {
         };
         Some(wake.min(now + left).min(deadline))
     }
+}
+
+/// Why nobody has answered, which may be another matter in a moment.
+enum Unanswered {
+    NotDeployed,
+    Unreachable(ForwardError),
+}
+
+/// As what calls are counted: those of a service, else those of the app.
+fn label_of(route: &AppRoute, service: Option<&Service>) -> Arc<str> {
+    match service {
+        Some(service) => Arc::clone(&service.label),
+        None => app_label(&route.label),
+    }
+}
+
+fn app_label(label: &str) -> Arc<str> {
+    format!("app:{label}").into()
 }
 
 /// What shows that a domain is meant to be served here.

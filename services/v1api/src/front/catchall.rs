@@ -177,7 +177,7 @@ impl Worker {
                 let sent = outgoing
                     .send(&self.upstreams, origins, &left_out, self.next_turn())
                     .await;
-                sent.map_err(|error| failed(&error))
+                sent.map_err(|error| self.failed(&service.label, &error))
             }
         }
     }

@@ -43,6 +43,7 @@ use crate::edge::tokens::{Known, Tokens};
 use crate::health::{Ailing, Health};
 use crate::hosts::{BadHost, Hosts, Site};
 use crate::limits::broker::Meters;
+use crate::metrics::{Failures, Instances};
 use crate::proxy::headers::{self, Hop, Policy};
 use crate::proxy::{ForwardError, Head, Limits, Trip, Upstreams};
 use crate::rules::Rules;
@@ -90,6 +91,10 @@ pub(crate) struct Gateway {
     pub(crate) apps_authority: String,
     /// What is known of the instances of services.
     pub(crate) health: Health,
+    /// What workers tell of instances.
+    pub(crate) instances: Instances,
+    /// Requests that got no answer.
+    pub(crate) failures: Arc<Failures>,
     /// Where calls are written down.
     pub(crate) access_log: AccessLog,
     /// The issuer of all tokens, which is also the default namespace.
@@ -202,7 +207,7 @@ impl Worker {
         let worker = Rc::new(Self {
             view: View::new(gateway.routes.clone()),
             ailing: gateway.health.view(),
-            upstreams: Upstreams::new(gateway.limits),
+            upstreams: Upstreams::new(gateway.limits, gateway.instances.clone()),
             tokens: Tokens::new(context.verifier.clone(), context.clock.clone()),
             sessions: Sessions::new(context.clone()),
             access: Access::new(context.clone()),
@@ -394,6 +399,12 @@ impl Worker {
             entry,
         };
         response.map_body(|_, body| BoxBody::new(Metered::new(body, metered)))
+    }
+
+    /// A request of this service that got no answer, as the client is told.
+    fn failed(&self, service: &str, error: &ForwardError) -> ApiError {
+        self.gateway.failures.count(service, error);
+        apps::failed(error)
     }
 
     fn next_turn(&self) -> usize {

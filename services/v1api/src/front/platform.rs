@@ -19,7 +19,6 @@ use common::ExposeSecret as _;
 use common::problem::Problem;
 use common::token::Rejection;
 
-use super::apps::failed;
 use super::session::keep_private;
 use super::{Arrival, Counted, Label, Origin, Outcome, Place, Worker, answer_to};
 use crate::edge::cors::Cors;
@@ -282,9 +281,10 @@ impl Worker {
         sent.await.map_err(|error| match error {
             ForwardError::Unreachable(_) => {
                 let detail = format!("The {service} service can't be reached at the moment");
-                failed(&error).map_problem(|_| Problem::unavailable("service_unavailable", detail))
+                self.failed(service, &error)
+                    .map_problem(|_| Problem::unavailable("service_unavailable", detail))
             }
-            error => failed(&error),
+            error => self.failed(service, &error),
         })
     }
 

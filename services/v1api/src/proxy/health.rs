@@ -6,7 +6,10 @@
 //! open), then asked again by one request at a time, whose success closes the circuit.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::metrics::InstanceFigures;
 
 /// How many requests in a row must have failed slowly.
 const SLOW_FAILURES: u32 = 5;
@@ -33,9 +36,23 @@ pub(super) struct Health {
     slow_in_a_row: Cell<u32>,
     closed_at: Cell<Option<Instant>>,
     set_back_until: Cell<Option<Instant>>,
+    figures: Arc<InstanceFigures>,
 }
 
 impl Health {
+    /// Nothing has happened yet; whether the circuit is open shows in these figures.
+    pub(super) fn new(figures: Arc<InstanceFigures>) -> Self {
+        Self {
+            figures,
+            ..Self::default()
+        }
+    }
+
+    fn set_closed_at(&self, at: Option<Instant>) {
+        self.closed_at.set(at);
+        self.figures.set_open_until(at);
+    }
+
     /// Whether to try it now.
     pub(super) fn standing(&self, now: Instant) -> Standing {
         if let Some(until) = self.closed_at.get() {
@@ -54,7 +71,7 @@ impl Health {
     /// ends.
     pub(super) fn tried(&self, now: Instant) {
         if self.closed_at.get().is_some() {
-            self.closed_at.set(Some(now + self.pause()));
+            self.set_closed_at(Some(now + self.pause()));
         }
     }
 
@@ -62,7 +79,7 @@ impl Health {
     pub(super) fn answered(&self) {
         if self.slow_in_a_row.get() > 0 || self.set_back_until.get().is_some() {
             self.slow_in_a_row.set(0);
-            self.closed_at.set(None);
+            self.set_closed_at(None);
             self.set_back_until.set(None);
         }
     }
@@ -77,7 +94,7 @@ impl Health {
         self.slow_in_a_row
             .set(self.slow_in_a_row.get().saturating_add(1));
         if self.slow_in_a_row.get() >= SLOW_FAILURES {
-            self.closed_at.set(Some(now + self.pause()));
+            self.set_closed_at(Some(now + self.pause()));
         }
     }
 

@@ -12,6 +12,8 @@ use std::{io, mem};
 use bytes::BytesMut;
 use tokio::net::TcpStream;
 
+use crate::metrics::{InstanceFigures, Instances};
+
 use super::body::BodyError;
 use super::deadlines::Deadlines;
 use super::health::{Health, Standing};
@@ -90,6 +92,7 @@ pub(crate) struct Instance {
     idle: RefCell<Vec<Idle>>,
     in_flight: Cell<u32>,
     health: Health,
+    figures: Arc<InstanceFigures>,
 }
 
 /// One worker's connections.
@@ -98,6 +101,7 @@ pub(crate) struct Upstreams {
     buffers: RefCell<Vec<BytesMut>>,
     deadlines: Rc<Deadlines>,
     limits: Limits,
+    figures: Instances,
 }
 
 /// A request under way at an instance, which ends when this is dropped.
@@ -138,16 +142,22 @@ impl Instance {
     pub(crate) fn address(&self) -> &Arc<str> {
         &self.address
     }
+
+    fn set_in_flight(&self, count: u32) {
+        self.in_flight.set(count);
+        self.figures.set_in_flight(count);
+    }
 }
 
 impl Upstreams {
     /// An empty pool.
-    pub(crate) fn new(limits: Limits) -> Rc<Self> {
+    pub(crate) fn new(limits: Limits, figures: Instances) -> Rc<Self> {
         Rc::new(Self {
             instances: RefCell::default(),
             buffers: RefCell::default(),
             deadlines: Rc::default(),
             limits,
+            figures,
         })
     }
 
@@ -207,11 +217,13 @@ impl Upstreams {
         if let Some(known) = self.instances.borrow().get(address) {
             return Rc::clone(known);
         }
+        let figures = self.figures.add(address);
         let instance = Rc::new(Instance {
             address: Arc::clone(address),
             idle: RefCell::default(),
             in_flight: Cell::new(0),
-            health: Health::default(),
+            health: Health::new(Arc::clone(&figures)),
+            figures,
         });
         let mut instances = self.instances.borrow_mut();
         instances.insert(Arc::clone(address), Rc::clone(&instance));
@@ -274,7 +286,7 @@ impl Upstreams {
     }
 
     fn lease(self: &Rc<Self>, instance: &Rc<Instance>) -> Lease {
-        instance.in_flight.set(instance.in_flight.get() + 1);
+        instance.set_in_flight(instance.in_flight.get() + 1);
         Lease {
             instance: Rc::clone(instance),
             pool: Rc::clone(self),
@@ -403,8 +415,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.instance
-            .in_flight
-            .set(self.instance.in_flight.get().saturating_sub(1));
+        let left = self.instance.in_flight.get().saturating_sub(1);
+        self.instance.set_in_flight(left);
     }
 }

@@ -85,7 +85,7 @@ impl Figures {
     }
 
     /// Adds one call.
-    pub(super) fn count(&mut self, spent: &Spent) {
+    pub(crate) fn count(&mut self, spent: &Spent) {
         self.calls += 1;
         if let Some(step) = self.latencies.0.get_mut(bucket(spent.time)) {
             *step += 1;
@@ -107,6 +107,32 @@ impl Latencies {
         for (sum, more) in self.0.iter_mut().zip(other.0) {
             *sum = sum.saturating_add(more);
         }
+    }
+
+    /// As buckets of a histogram: up to how many seconds, from a tenth of a millisecond on each double
+    /// the one before, and how many calls took no longer than that and longer than the one before; beside
+    /// that how many there were, and how many seconds they took at most, the last bucket aside, which has
+    /// no end.
+    pub(crate) fn histogram(&self) -> (Vec<(f64, u64)>, u64, f64) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "fifteen digits are more than a histogram knows"
+        )]
+        let exact = |number: u64| number as f64;
+        let (mut buckets, mut sum, mut all) = (Vec::with_capacity(BUCKETS / 2 + 1), 0.0, 0);
+        let mut waiting = 0;
+        for (step, &count) in self.0.iter().enumerate() {
+            waiting += count;
+            all += count;
+            let end = ENDS.get(step).or(ENDS.last()).copied().unwrap_or_default();
+            sum += exact(count) * exact(end) / 1e6;
+            // Every second step ends where a double does.
+            if step % 2 == 0 && step < ENDS.len() {
+                buckets.push((exact(end) / 1e6, std::mem::take(&mut waiting)));
+            }
+        }
+        buckets.push((f64::MAX, waiting));
+        (buckets, all, sum)
     }
 
     /// Whether there are none.

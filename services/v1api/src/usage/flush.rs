@@ -14,6 +14,7 @@ use super::file::adopt::{self, Orphan};
 use super::store::{self, Endpoints};
 use super::tally::Sealed;
 use super::{Batch, Tallies};
+use crate::metrics::Traffic;
 
 /// How often something is done.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,7 @@ pub(crate) struct Flusher {
     last: i64,
     pending: Option<Pending>,
     endpoints: Endpoints,
+    traffic: Traffic,
 }
 
 /// A batch that isn't known to be in the database.
@@ -67,7 +69,13 @@ impl Flusher {
             last: 0,
             pending: None,
             endpoints: Endpoints::default(),
+            traffic: Traffic::default(),
         }
+    }
+
+    /// One that tells here, too, what each batch comes to.
+    pub(crate) fn telling(self, traffic: Traffic) -> Self {
+        Self { traffic, ..self }
     }
 
     /// At another pace.
@@ -177,7 +185,9 @@ impl Flusher {
             }
         });
         // It fails only where the process is ending; the batch is in the file.
-        reading.await.ok()
+        let pending = reading.await.ok()?;
+        self.traffic.add(&pending.rows);
+        Some(pending)
     }
 
     /// Has the database have a batch, whether it did before or not.

@@ -21,8 +21,7 @@ mod tally;
 use common::time::Time;
 
 pub(crate) use endpoints::{Endpoints, folded};
-use figures::Figures;
-pub(crate) use figures::Spent;
+pub(crate) use figures::{Figures, Spent};
 pub(crate) use file::CountFile;
 pub(crate) use tally::{Tallies, Tally};
 

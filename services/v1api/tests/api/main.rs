@@ -18,6 +18,7 @@ mod hosts;
 mod instances;
 mod keys;
 mod limits;
+mod metrics;
 mod named;
 mod platform;
 mod restrictions;

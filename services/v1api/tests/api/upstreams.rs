@@ -19,7 +19,7 @@ fn addresses(of: &[SocketAddr]) -> Value {
 }
 
 /// An upstream that begins an answer, and ends it when it is told to.
-async fn held() -> (SocketAddr, oneshot::Sender<()>, oneshot::Receiver<()>) {
+pub async fn held() -> (SocketAddr, oneshot::Sender<()>, oneshot::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (end, ended) = oneshot::channel();
