@@ -128,6 +128,7 @@ pub const RESERVED_SERVICE_NAMES: &[&str] = &[
     "domains",
     "environments",
     "events",
+    "forward-keys",
     "generate",
     "git",
     "github",

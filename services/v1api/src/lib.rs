@@ -96,7 +96,9 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let tokens: TokenSettings = context.settings.section("tokens")?;
     let issuer: Arc<str> = tokens.issuer.into();
     let health = Health::new();
-    let signer = ForwardSigner::open(&context.db, &context.sealer, &context.clock, &issuer).await?;
+    let rotation = settings.rotation();
+    let (db, sealer, clock) = (&context.db, &context.sealer, &context.clock);
+    let signer = ForwardSigner::open(db, sealer, clock, &issuer, rotation).await?;
     let loader = Loader::start(context.db.clone()).await?;
     let staleness = tokens.max_staleness.0;
     let rules = Rules::start(context.db.clone(), context.clock.clone(), staleness).await?;
@@ -170,7 +172,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         routes: loader.subscribe(),
         loader: Arc::clone(&loader),
         issuer,
-        signer,
+        signer: signer.clone(),
         health,
         documents: docs::Documents::new(serde_json::to_value(&document)?),
         readiness: ready::Readiness::default(),
@@ -190,6 +192,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .task("rotations", |shutdown| {
             keys::rotate::run(db, clock, shutdown)
         })
+        .task("forward keys", |shutdown| signer.run(shutdown))
         .task("health", |shutdown| checker.run(shutdown))
         .task("access log", |shutdown| log_keeper.run(shutdown))
         .task("usage", |shutdown| flusher.run(shutdown))

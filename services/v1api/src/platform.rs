@@ -51,6 +51,7 @@ const PREFIXES: &[(&str, Option<&str>)] = &[
     ("/v1/api-keys", None),
     ("/v1/quotas", None),
     ("/v1/usage", None),
+    ("/v1/forward-keys", None),
     ("/v1/services", None),
     ("/git", Some("github")),
     ("/generate", None),

@@ -1,10 +1,9 @@
 //! The gateway's own URL tree, and its API document. What else it answers is in
 //! [`platform`](crate::platform).
 
-use actix_web::{HttpResponse, web};
 use chassis::http::{BearerScheme, Routes};
 
-use crate::state::State;
+use crate::edge::forward;
 use crate::{docs, keys, limits, ready, services, usage};
 
 /// The public API.
@@ -18,7 +17,7 @@ use crate::{docs, keys, limits, ready, services, usage};
         keys::generate::generate, keys::http::list, keys::http::get, keys::http::change, keys::rotate::rotate, keys::http::revoke,
         limits::http::read, limits::http::set,
         services::http::list, services::http::get, services::http::create, services::http::change, services::http::delete,
-        usage::http::read
+        forward::http::rotate, usage::http::read
     ),
     modifiers(&BearerScheme)
 )]
@@ -47,16 +46,11 @@ pub(crate) fn routes(r: &mut Routes) {
 
     r.get("/v1/usage", usage::http::read);
 
-    r.get("/.well-known/forward-jwks.json", forward_keys);
+    r.post("/v1/forward-keys/rotate", forward::http::rotate);
+
+    r.get("/.well-known/forward-jwks.json", forward::http::published);
     r.get("/openapi.json", docs::http::openapi);
     r.get("/docs", docs::http::docs);
     r.get("/healthz", ready::healthz);
     r.get("/readyz", ready::readyz);
-}
-
-/// The keys by which an upstream verifies whom the gateway says it speaks for.
-async fn forward_keys(state: web::Data<State>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header(("cache-control", "public, max-age=300"))
-        .json(state.signer.keys())
 }

@@ -9,6 +9,8 @@
 //! | `SLIPWAY_GATEWAY__MAX_BODY` | the longest body that is passed on, in bytes |
 //! | `SLIPWAY_GATEWAY__MAX_RESPONSE_HEADERS` | how many headers an upstream's answer may have |
 //! | `SLIPWAY_GATEWAY__MAX_RESPONSE_HEAD` | the longest head of an upstream's answer, in bytes |
+//! | `SLIPWAY_GATEWAY__FORWARD_KEY_ROTATION` | how old a key becomes with which upstreams are told who calls; 0 for as old as it likes |
+//! | `SLIPWAY_GATEWAY__FORWARD_KEY_NOTICE` | for how long a new one is published before it signs |
 //! | `SLIPWAY_GATEWAY__USAGE_DIR` | where the file is in which calls are counted, on a local disk; `usage` in the data directory unless set |
 //! | `SLIPWAY_GATEWAY__ENDPOINTS_REFRESH` | how often services are asked for the OpenAPI document that names their endpoints; 0 for never |
 //! | `SLIPWAY_GATEWAY__TLS__LISTEN` | where to listen for TLS |
@@ -30,11 +32,13 @@
 use std::path::{Path, PathBuf};
 
 use chassis::settings::{Duration, List, Section};
+use common::time::Span;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::acme::AcmeSettings;
 use crate::tls::TlsSettings;
+use crate::edge::forward::Rotation;
 use crate::proxy::MOST_HEADERS;
 
 /// The longest head of an answer that can be allowed, in bytes: it is held in memory as a whole.
@@ -60,6 +64,12 @@ pub struct GatewaySettings {
     pub max_response_headers: usize,
     /// The longest head of an upstream's answer, in bytes.
     pub max_response_head: usize,
+    /// How old a key becomes with which upstreams are told who calls, before there is a new one; zero
+    /// for as old as it likes.
+    pub forward_key_rotation: Duration,
+    /// For how long such a key is published before it signs: longer than anybody keeps a copy of the
+    /// published ones, which may be five minutes. The same for all replicas.
+    pub forward_key_notice: Duration,
     /// Where the file is in which calls are counted before the database has them: on a local disk that
     /// outlives the process. `usage` in the data directory unless set.
     pub usage_dir: Option<PathBuf>,
@@ -88,6 +98,8 @@ impl Default for GatewaySettings {
             max_body: 2 * 1024 * 1024 * 1024,
             max_response_headers: 128,
             max_response_head: 64 * 1024,
+            forward_key_rotation: Duration::secs(30 * 24 * 3600),
+            forward_key_notice: Duration::secs(600),
             usage_dir: None,
             endpoints_refresh: Duration::secs(600),
             tls: TlsSettings::default(),
@@ -97,6 +109,16 @@ impl Default for GatewaySettings {
 }
 
 impl GatewaySettings {
+    /// When there are new keys for upstreams.
+    pub(crate) fn rotation(&self) -> Rotation {
+        let seconds = |duration: Duration| Span::seconds(duration.as_secs());
+        let every = seconds(self.forward_key_rotation);
+        Rotation {
+            every: (!every.is_zero()).then_some(every),
+            notice: seconds(self.forward_key_notice),
+        }
+    }
+
     /// Where the file is in which calls are counted.
     pub(crate) fn usage_dir(&self, data_dir: &Path) -> PathBuf {
         let set = self.usage_dir.clone();
@@ -110,6 +132,12 @@ impl Section for GatewaySettings {
             || self.public_url.host_str().is_none()
         {
             return Err("`public_url` must be http:// or https:// and a host".into());
+        }
+        let (every, notice) = (self.forward_key_rotation.0, self.forward_key_notice.0);
+        if !every.is_zero() && every <= 2 * notice {
+            return Err(
+                "`forward_key_rotation` must be 0, or more than twice `forward_key_notice`".into(),
+            );
         }
         if !(1..=MOST_HEADERS).contains(&self.max_response_headers) {
             return Err(format!(

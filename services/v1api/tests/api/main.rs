@@ -13,6 +13,7 @@ mod apps;
 mod catchall;
 mod docs;
 mod domains;
+mod forward_keys;
 mod health;
 mod hosts;
 mod instances;

@@ -265,6 +265,7 @@ pub(super) const GATEWAY: &[Row] = &[
     public("v1api", "GET", "/v1/services/{name}", Caller("services:read"), 200),
     public("v1api", "PATCH", "/v1/services/{name}", Admin, 200).body(r#"{"visibility":"public"}"#),
     public("v1api", "DELETE", "/v1/services/{name}", Admin, 200),
+    public("v1api", "POST", "/v1/forward-keys/rotate", Admin, 200),
     public("v1api", "GET", "/v1/usage", UserCaller("usage:read"), 200),
     public("v1api", "GET", "/.well-known/forward-jwks.json", Open, 200),
     public("v1api", "GET", "/openapi.json", Open, 200),
