@@ -37,9 +37,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::acme::AcmeSettings;
-use crate::tls::TlsSettings;
 use crate::edge::forward::Rotation;
 use crate::proxy::MOST_HEADERS;
+use crate::tls::TlsSettings;
 
 /// The longest head of an answer that can be allowed, in bytes: it is held in memory as a whole.
 const LONGEST_HEAD: usize = 1024 * 1024;
