@@ -233,6 +233,8 @@ ids! {
     AuditId = "audit";
     /// A token.
     TokenId = "tok";
+    /// What came of a delivery of GitHub's for one account (github).
+    DeliveryId = "dlv";
     /// A mail on its way out (auth).
     LetterId = "mail";
     /// A wish for a new password (auth).

@@ -1,12 +1,17 @@
 //! Repositories: where they come from, and how commits get in and out.
 //!
-//! Today they come from one provider, `local`: repositories that the operator laid under
+//! They come from two providers. `local` has the repositories that the operator laid under
 //! `<data>/repos`, open to all accounts, and those that accounts push to
-//! `/git/<account id>/<repository>.git`. Others stand behind the same boundary, [`provider`].
+//! `/git/<account id>/<repository>.git`. `github` has those that an account's [`installations`] of
+//! the GitHub [`app`] reach. Both stand behind one boundary, [`provider`].
 
 mod accounts;
+mod app;
+mod deliveries;
 mod git;
+mod installations;
 mod provider;
+mod reports;
 mod repositories;
 mod routes;
 mod schema;
@@ -18,7 +23,9 @@ mod storage;
 use std::time::Duration;
 
 use chassis::events::Handlers;
-use common::event::AccountEvent;
+use chassis::jobs::Workers;
+use chassis::settings::GithubSettings;
+use common::event::{AccountEvent, ProjectEvent, ProvisionerEvent};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
 
@@ -42,20 +49,28 @@ pub fn service() -> chassis::Service {
         let settings: Settings = context.settings.section("github")?;
         let state = State::open(&context, &settings).await?;
         let caring = state.clone();
+        let calls = context.calls.clone();
+        let workers = deliveries::work::workers(Workers::new(), state.clone(), calls);
+        let urls = reports::urls::Urls::read(&context.settings)?;
+        let workers = reports::work::workers(workers, state.provider.github.clone(), urls);
         Ok(chassis::Assembly::new()
             .data(state)
             .routes(routes::routes)
             .handlers(handlers())
+            .workers(workers)
             .openapi(routes::ApiDoc::openapi())
             .task("care", move |shutdown| care(caring, shutdown)))
     })
-    .section::<Settings>("github")
+    .section::<Settings>(NAME)
+    .section::<GithubSettings>(NAME)
 }
 
 fn handlers() -> Handlers {
     Handlers::new()
         .on::<AccountEvent>("memberships", chassis::members::handle)
         .on::<AccountEvent>("accounts", accounts::handle)
+        .on::<ProjectEvent>("reports", reports::events::on_project)
+        .on::<ProvisionerEvent>("reports", reports::events::on_provisioner)
 }
 
 /// Tells what a crash has left untold, and removes what was kept for long enough: at once, and

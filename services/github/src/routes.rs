@@ -2,7 +2,7 @@
 
 use chassis::http::Routes;
 
-use crate::{provider, repositories, smart};
+use crate::{deliveries, installations, provider, repositories, smart};
 
 /// The public API.
 #[derive(utoipa::OpenApi)]
@@ -11,7 +11,16 @@ use crate::{provider, repositories, smart};
         title = "Slipway repositories",
         description = "What an account can build from."
     ),
-    paths(repositories::http::list)
+    paths(
+        repositories::http::list,
+        installations::http::install,
+        installations::http::list,
+        installations::http::connect,
+        installations::http::disconnect,
+        deliveries::http::receive,
+        deliveries::log_http::list,
+        deliveries::log_http::redeliver,
+    )
 )]
 pub(crate) struct ApiDoc;
 
@@ -21,6 +30,26 @@ pub(crate) fn routes(r: &mut Routes) {
         "/v1/accounts/{account_id}/github/repositories",
         repositories::http::list,
     );
+
+    r.get(
+        "/v1/accounts/{account_id}/github/install",
+        installations::http::install,
+    );
+    let installations = "/v1/accounts/{account_id}/github/installations";
+    r.get(installations, installations::http::list);
+    r.post(installations, installations::http::connect);
+    r.delete(
+        &format!("{installations}/{{installation_id}}"),
+        installations::http::disconnect,
+    );
+    let deliveries = "/v1/accounts/{account_id}/github/deliveries";
+    r.get(deliveries, deliveries::log_http::list);
+    r.post(
+        &format!("{deliveries}/{{delivery_id}}/redeliver"),
+        deliveries::log_http::redeliver,
+    );
+    r.post("/github/webhooks", deliveries::http::receive);
+    r.get("/github/installed", installations::page::installed);
 
     r.get("/git/{owner}/{repo}.git/info/refs", smart::http::info_refs);
     r.post(

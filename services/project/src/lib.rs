@@ -27,7 +27,7 @@ use chassis::jobs::Workers;
 use chassis::members::{self, Members};
 use chassis::seal::Sealer;
 use chassis::{Assembly, Context, Service};
-use common::event::{AccountEvent, ProvisionerEvent};
+use common::event::{AccountEvent, GithubEvent, ProvisionerEvent};
 use common::time::Clock;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
@@ -116,5 +116,6 @@ fn handlers() -> Handlers {
     Handlers::new()
         .on::<AccountEvent>("memberships", members::handle)
         .on::<AccountEvent>("closed_accounts", projects::events::on_account)
+        .on::<GithubEvent>("moved_repositories", projects::events::on_github)
         .on::<ProvisionerEvent>("progress", builds::events::on_provisioner)
 }

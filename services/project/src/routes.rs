@@ -79,6 +79,7 @@ pub(crate) fn routes(r: &mut Routes) {
     r.delete(&domain, domains::http::remove);
     r.post(&format!("{domain}/verify"), domains::http::verify);
 
+    r.internal_post("/internal/pushes", builds::pushed::http);
     r.internal_get(
         "/internal/environments/{environment_id}/runtime",
         runtime::get,

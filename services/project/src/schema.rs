@@ -73,6 +73,7 @@ diesel::table! {
         started_at -> Nullable<Timestamp>,
         finished_at -> Nullable<Timestamp>,
         version -> BigInt,
+        trigger_key -> Nullable<Text>,
     }
 }
 

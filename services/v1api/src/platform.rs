@@ -54,6 +54,7 @@ const PREFIXES: &[(&str, Option<&str>)] = &[
     ("/v1/forward-keys", None),
     ("/v1/services", None),
     ("/git", Some("github")),
+    ("/github", Some("github")),
     ("/generate", None),
     ("/openapi.json", None),
     ("/docs", None),

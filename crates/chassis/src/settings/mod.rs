@@ -55,6 +55,17 @@ const SHORT: &[(&str, &str)] = &[
     ("SLIPWAY_ADMIN_PASSWORD", "SLIPWAY_AUTH__ADMIN_PASSWORD"),
     ("CLIENT_TTL", "SLIPWAY_AUTH__CLIENTS__LIFETIME"),
     ("PASSWORD_TTL", "SLIPWAY_AUTH__CLIENTS__RESET_LIFETIME"),
+    ("MEDUSA_GH_APP_PRIVATE_KEY", "SLIPWAY_GITHUB__PRIVATE_KEY"),
+    ("MEDUSA_GH_APP_ID", "SLIPWAY_GITHUB__APP_ID"),
+    ("MEDUSA_GH_APP_CLIENT_ID", "SLIPWAY_GITHUB__CLIENT_ID"),
+    (
+        "MEDUSA_GH_APP_CLIENT_SECRET",
+        "SLIPWAY_GITHUB__CLIENT_SECRET",
+    ),
+    (
+        "MEDUSA_GH_APP_WEBHOOK_SECRET",
+        "SLIPWAY_GITHUB__WEBHOOK_SECRET",
+    ),
 ];
 
 /// One section of the settings, as the service that uses it sees it.
@@ -285,6 +296,18 @@ mod tests {
         let lifetime = |key| settings.0.get_string(key).unwrap();
         assert_eq!(lifetime("auth.clients.lifetime"), "3600");
         assert_eq!(lifetime("auth.clients.reset_lifetime"), "30m");
+        let app = load(&[
+            ("MEDUSA_GH_APP_PRIVATE_KEY", "-----BEGIN\\n"),
+            ("MEDUSA_GH_APP_ID", "12"),
+            ("MEDUSA_GH_APP_CLIENT_ID", "Iv1"),
+            ("MEDUSA_GH_APP_CLIENT_SECRET", "s"),
+            ("MEDUSA_GH_APP_WEBHOOK_SECRET", "sixteen characters"),
+        ]);
+        let app = app.unwrap().section::<GithubSettings>("github").unwrap();
+        assert_eq!(
+            (app.app_id, app.private_key.unwrap().expose()),
+            (Some(12), "-----BEGIN\\n")
+        );
     }
 
     #[test]

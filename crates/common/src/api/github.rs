@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::id::AccountId;
+use crate::id::{AccountId, UserId};
 use crate::time::Time;
 
 fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
@@ -22,6 +22,9 @@ pub struct ResolveRepository {
     pub owner: String,
     /// The repository's name.
     pub repo: String,
+    /// Who asks, if a person: the link to install the App is made for her.
+    #[serde(default)]
+    pub requested_by: Option<UserId>,
 }
 
 /// A repository that an account may use.
@@ -55,7 +58,11 @@ pub struct CheckoutRequest {
 pub struct Checkout {
     /// The repository's address over HTTP, with no credentials in it.
     pub url: String,
-    /// A token for this one repository, to be sent as `Authorization: Bearer`.
+    /// The name beside which the token is sent as the password of `Authorization: Basic`; without
+    /// one it is sent as `Authorization: Bearer`.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A token for this one repository.
     #[serde(serialize_with = "expose")]
     pub token: SecretString,
     /// When the token ends.

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::id::EnvironmentId;
+use crate::id::{AccountId, BuildId, EnvironmentId};
 
 fn expose_all<S: Serializer>(
     secrets: &BTreeMap<String, SecretString>,
@@ -29,4 +29,30 @@ pub struct EnvironmentRuntime {
     /// Variables whose values are masked in logs.
     #[serde(serialize_with = "expose_all")]
     pub secrets: BTreeMap<String, SecretString>,
+}
+
+/// `POST /internal/pushes`: builds what follows a branch that was pushed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pushed {
+    /// The account whose projects are looked at.
+    pub account_id: AccountId,
+    /// The occasion: the same one asks for no second build.
+    pub trigger: String,
+    /// The repository's owner.
+    pub owner: String,
+    /// The repository's name.
+    pub repo: String,
+    /// The branch.
+    pub branch: String,
+    /// Whether that is the branch that is built unless told.
+    pub is_default: bool,
+}
+
+/// What came of a push.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PushedAnswer {
+    /// The builds, oldest first.
+    pub builds: Vec<BuildId>,
+    /// Why there are none.
+    pub reason: Option<String>,
 }

@@ -23,10 +23,49 @@ pub struct RepositoryPushed {
     pub pushed_by: Option<UserId>,
 }
 
+/// An installation of the GitHub App that accounts have proved theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InstallationState {
+    /// Its number at GitHub.
+    pub installation_id: i64,
+    /// The login of the person or organisation it is on.
+    pub owner: String,
+    /// The accounts whose it is.
+    pub accounts: Vec<AccountId>,
+    /// Whether nothing can be built from it at the moment.
+    pub suspended: bool,
+    /// Whether it has ended at GitHub.
+    pub removed: bool,
+}
+
+/// Repositories at GitHub are called otherwise, or another owner's, and the account reaches them there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RepositoryMoved {
+    /// The account whose projects may name them.
+    pub account_id: AccountId,
+    /// The owner's login before.
+    pub from_owner: String,
+    /// The repository's name before; none stands for all of the owner's, whose names stay.
+    pub from_repo: Option<String>,
+    /// The owner's login now.
+    pub owner: String,
+    /// The repository's name now.
+    pub repo: Option<String>,
+}
+
 events! {
     /// What the github service tells.
     pub enum GithubEvent from "github" {
         /// A branch has a new commit.
         Push(RepositoryPushed) = "dev.slipway.github.push" by |push| format!("{}/{}#{}", push.owner, push.repo, push.branch);
+        /// Repositories are called otherwise.
+        RepositoryMoved(RepositoryMoved) = "dev.slipway.github.repository.moved"
+            by |moved| format!("{}:{}/{}", moved.account_id, moved.from_owner, moved.from_repo.as_deref().unwrap_or("*"));
+        /// Somebody has proved an installation an account's.
+        InstallationCreated(InstallationState) = "dev.slipway.github.installation.created" by |installation| installation.installation_id;
+        /// An installation was suspended, resumed or renamed, or is other accounts' now.
+        InstallationChanged(InstallationState) = "dev.slipway.github.installation.changed" by |installation| installation.installation_id;
+        /// An installation has ended.
+        InstallationDeleted(InstallationState) = "dev.slipway.github.installation.deleted" by |installation| installation.installation_id;
     }
 }

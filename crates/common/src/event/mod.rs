@@ -15,7 +15,7 @@ mod v1api;
 pub use account::{AccountEvent, AccountState, InviteState, InviteStatus, MemberState, UserState};
 pub use asyncapi::asyncapi;
 pub use auth::{AuthEvent, IdentityState, RefreshReused, TokensRevoked};
-pub use github::{GithubEvent, RepositoryPushed};
+pub use github::{GithubEvent, InstallationState, RepositoryMoved, RepositoryPushed};
 pub use project::{
     BuildRequested, DomainChallenge, DomainState, EnvironmentState, ProjectEvent, ProjectState,
     ServicePublication, Source, Visibility,

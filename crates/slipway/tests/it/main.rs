@@ -15,6 +15,7 @@ mod commands;
 mod crashes;
 mod departures;
 mod deploy;
+mod github;
 mod harness;
 mod hostile;
 mod login;

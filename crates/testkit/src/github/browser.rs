@@ -25,6 +25,16 @@ impl Github {
         self.answer(location, &[("authorize", "0")]).await
     }
 
+    /// Goes to the page that installs the App, as this person, installs it on this owner, and
+    /// answers where GitHub sends her next.
+    ///
+    /// # Panics
+    /// When GitHub shows something else.
+    pub async fn install(&self, location: &str, login: &str, owner: &str) -> Url {
+        self.answer(location, &[("login", login), ("owner", owner)])
+            .await
+    }
+
     #[expect(clippy::expect_used, reason = "a test can't go on without")]
     async fn answer(&self, location: &str, said: &[(&str, &str)]) -> Url {
         let client = reqwest::Client::builder()
@@ -43,9 +53,9 @@ impl Github {
             for (name, value) in said {
                 form.insert((*name).to_owned(), (*value).to_owned());
             }
-            let sent = client
-                .post(format!("{}/login/oauth/authorize", self.url))
-                .form(&form);
+            let mut action = url;
+            action.set_query(None);
+            let sent = client.post(action).form(&form);
             sent.send().await.expect("GitHub answers")
         } else {
             page

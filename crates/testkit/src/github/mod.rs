@@ -1,12 +1,21 @@
-//! GitHub as an OAuth app meets it: where people consent, where codes become tokens, and what
-//! the API says of who a token belongs to. It answers as GitHub's documentation says ("Authorizing
+//! GitHub as an OAuth app and a GitHub App meet it: where people consent, where codes become tokens,
+//! what the API says of who a token belongs to; installations and the tokens that they give,
+//! repositories, Git over HTTP with those tokens, deliveries, statuses and deployments. It answers as GitHub's documentation says ("Authorizing
 //! OAuth apps", "Troubleshooting OAuth app access token request errors", REST API 2022-11-28),
 //! under the paths of GitHub Enterprise Server: the API below `/api/v3`.
 
 mod api;
+mod app;
 mod browser;
+mod deliveries;
+mod git;
+mod install;
+mod key;
 mod oauth;
+mod posts;
+mod rest;
 mod state;
+mod world;
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +25,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use common::time::Clock;
 
+pub use app::{APP_ID, APP_SLUG, WEBHOOK_SECRET};
+pub use deliveries::Delivery;
+pub use key::PRIVATE_KEY;
 use state::State;
-pub use state::{Mood, OauthApp, Person};
+pub use state::{Fault, Mood, OauthApp, Person, Posted};
+pub use world::{Installation, Repository};
 
 /// The client id of the app that is there from the beginning.
 pub const CLIENT_ID: &str = "Iv1.51119e0f4a1c0de5";
@@ -72,6 +85,7 @@ impl Github {
                     "/api/v3/applications/{client_id}/token",
                     web::post().to(api::check_token),
                 )
+                .configure(as_app)
         })
         .workers(1)
         .disable_signals()
@@ -80,6 +94,7 @@ impl Github {
         .run();
         let handle = server.handle();
         tokio::spawn(server);
+        lock(&state).web_url.clone_from(&url);
         let github = Self {
             url,
             state,
@@ -98,6 +113,24 @@ impl Github {
             ("github.web_url", self.url.clone()),
             ("github.api_url", format!("{}/api/v3", self.url)),
         ]
+    }
+
+    /// The settings with which the platform is its App, too.
+    #[must_use]
+    pub fn app_settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = self.settings();
+        settings.extend([
+            ("github.app_id", APP_ID.to_string()),
+            ("github.private_key", PRIVATE_KEY.replace('\n', "\\n")),
+            ("github.webhook_secret", WEBHOOK_SECRET.to_owned()),
+        ]);
+        settings
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Adds an app, or changes it.
@@ -137,6 +170,71 @@ impl Github {
         state.issue(client_id, person, "user:email")
     }
 
+    /// Adds a repository, or changes it.
+    pub fn add_repository(&self, repository: Repository) {
+        let mut state = self.state();
+        state.repositories.retain(|known| known.id != repository.id);
+        state.repositories.push(repository);
+    }
+
+    /// Has the App installed, or changes how it is.
+    pub fn set_installation(&self, installation: Installation) {
+        let mut state = self.state();
+        state
+            .installations
+            .retain(|known| known.id != installation.id);
+        state.installations.push(installation);
+    }
+
+    /// Ends an installation.
+    pub fn uninstall(&self, id: u64) {
+        self.state().installations.retain(|known| known.id != id);
+    }
+
+    /// Makes a person `admin` or `member` of an organisation, or somebody from `outside` who works there.
+    ///
+    /// # Panics
+    /// When there is no such person.
+    #[expect(clippy::expect_used, reason = "the test is wrong then")]
+    pub fn set_role(&self, organisation: &str, login: &str, role: &'static str) {
+        let mut state = self.state();
+        let person = state.person_called(login).expect("the person is there").id;
+        state.roles.insert((organisation.to_owned(), person), role);
+    }
+
+    /// The next answer to a path that holds this text goes wrong.
+    pub fn fail_next(&self, path: &str, fault: Fault) {
+        self.state().faults.push((path.to_owned(), fault));
+    }
+
+    /// Puts its clock ahead of everybody else's, or behind.
+    pub fn set_skew(&self, skew: common::time::Span) {
+        self.state().skew = skew;
+    }
+
+    /// How many rows a page of a list has at most.
+    pub fn set_longest_page(&self, rows: usize) {
+        self.state().longest_page = rows;
+    }
+
+    /// The paths that it was asked for so far, with the statuses that it answered.
+    #[must_use]
+    pub fn answered(&self) -> Vec<(String, u16)> {
+        self.state().answered.clone()
+    }
+
+    /// What was posted to repositories so far, in order.
+    #[must_use]
+    pub fn posted(&self) -> Vec<Posted> {
+        self.state().posted.clone()
+    }
+
+    /// Every token that it gave to installations so far.
+    #[must_use]
+    pub fn installation_tokens(&self) -> Vec<String> {
+        self.state().installation_tokens.keys().cloned().collect()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -144,4 +242,36 @@ impl Github {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What only an App asks for.
+fn as_app(config: &mut web::ServiceConfig) {
+    let get = || web::get();
+    config
+        .route("/apps/{slug}/installations/new", get().to(install::page))
+        .route("/apps/{slug}/installations/new", web::post().to(install::installed))
+        .route("/api/v3/app", get().to(app::about))
+        .route("/api/v3/app/installations/{id}", get().to(app::installation))
+        .route(
+            "/api/v3/app/installations/{id}/access_tokens",
+            web::post().to(app::access_token),
+        )
+        .route("/api/v3/installation/repositories", get().to(rest::repositories))
+        .route("/api/v3/repos/{owner}/{repo}/installation", get().to(rest::installation_of))
+        .route("/api/v3/repositories/{id}/installation", get().to(rest::installation_by_id))
+        .route("/api/v3/repos/{owner}/{repo}", get().to(rest::repository))
+        .route("/api/v3/repositories/{id}", get().to(rest::repository_by_id))
+        .route("/api/v3/repos/{owner}/{repo}/commits/{ref:.+}", get().to(rest::commit))
+        .route("/api/v3/repos/{owner}/{repo}/statuses/{sha}", web::post().to(posts::status))
+        .route("/api/v3/repos/{owner}/{repo}/deployments", web::post().to(posts::deployment))
+        .route(
+            "/api/v3/repos/{owner}/{repo}/deployments/{id}/statuses",
+            web::post().to(posts::deployment_status),
+        )
+        .route("/api/v3/user/installations", get().to(rest::installations))
+        .route("/api/v3/user/memberships/orgs/{org}", get().to(rest::membership))
+        .route("/{owner}/{repo}.git/{rest:.*}", get().to(git::serve))
+        .route("/{owner}/{repo}.git/{rest:.*}", web::post().to(git::serve))
+        // As much as a client sends to a Git server.
+        .app_data(web::PayloadConfig::new(16 << 20));
 }

@@ -9,10 +9,10 @@ use common::id::AccountId;
 use common::time::{Span, Time};
 use diesel::prelude::*;
 
-use crate::repositories;
 use crate::repositories::pushing::PushError;
 use crate::schema::closed_accounts;
 use crate::storage::Storage;
+use crate::{installations, repositories};
 
 /// How long a deleted account's repositories are kept.
 const KEPT: Span = Span::days(7);
@@ -80,6 +80,7 @@ pub(crate) async fn remove_due(
         tracing::info!(account.id = %account, "the repositories of a deleted account are removed");
         db.write(move |db| {
             repositories::delete_account(db, &account)?;
+            installations::store::unlink_account(db, &account)?;
             diesel::update(closed_accounts::table.find(&account))
                 .set(closed_accounts::removed.eq(true))
                 .execute(db)

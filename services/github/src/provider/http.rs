@@ -22,12 +22,28 @@ pub(crate) async fn resolve(
 ) -> Result<web::Json<Repository>, ApiError> {
     caller.require(&CALLERS)?;
     let (owner, repo) = names(&body.owner, &body.repo)?;
-    Ok(web::Json(
-        state
-            .provider
-            .resolve(&body.account_id, &owner, &repo)
-            .await?,
-    ))
+    let found = state.provider.resolve(&body.account_id, &owner, &repo);
+    match found.await {
+        Ok(found) => Ok(web::Json(found)),
+        Err(SourceError::NotInstalled) => Err(not_installed(&state, &body).await),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// That the App isn't installed there, with the link that installs it for whoever asked.
+async fn not_installed(state: &State, body: &ResolveRepository) -> ApiError {
+    let problem = ApiError::from(SourceError::NotInstalled);
+    let Some(user) = &body.requested_by else {
+        return problem;
+    };
+    match state.install_url(&body.account_id, user).await {
+        Ok(url) => problem.map_problem(|problem| problem.with("install_url", url.to_string())),
+        Err(error) => {
+            // The refusal holds without the link.
+            tracing::warn!(error = %error, "the link that installs the App can't be made");
+            problem
+        }
+    }
 }
 
 /// `POST /internal/repositories/checkout`
@@ -90,6 +106,17 @@ impl From<SourceError> for ApiError {
                 ),
             )
             .into(),
+            SourceError::NotInstalled => Problem::unprocessable(
+                "github_app_not_installed",
+                "The GitHub App isn't installed on this repository for this account, or there is no such repository",
+            )
+            .into(),
+            SourceError::Suspended => Problem::unprocessable(
+                "github_app_suspended",
+                "The installation of the GitHub App is suspended: whoever suspended it at GitHub can resume it",
+            )
+            .into(),
+            SourceError::Github(error) => error.into(),
             SourceError::Git(error) => Self::internal(error),
             SourceError::Disk(error) => Self::internal(error),
             SourceError::Db(error) => error.into(),

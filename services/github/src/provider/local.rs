@@ -93,6 +93,7 @@ impl Local {
         let token = self.token(account, owner, repo).await?;
         Ok(Checkout {
             url: format!("{}/git/{owner}/{repo}.git", self.address),
+            user: None,
             token: token.token,
             expires_at: token.expires_at,
             commit,

@@ -1,8 +1,9 @@
 //! Where repositories come from.
 //!
-//! The rest of the service asks a [`Provider`] and doesn't know which one answers. Today there is
-//! one: the repositories that this service keeps itself.
+//! The rest of the service asks a [`Provider`] and doesn't know who answers: the repositories that
+//! this service keeps itself come first, then those at GitHub.
 
+pub(crate) mod github;
 pub(crate) mod http;
 mod local;
 
@@ -13,9 +14,12 @@ use common::names::{RepoName, RepoOwner};
 use common::page::{Page, PageQuery};
 use common::time::Time;
 
+pub(crate) use github::Github;
 pub(crate) use local::Local;
 
+use crate::app::GithubError;
 use crate::git::{GitError, RefName};
+use crate::storage::Holder;
 
 /// Why a repository, or a commit of it, can't be given.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,15 @@ pub(crate) enum SourceError {
         /// Some of the branches.
         branches: Vec<String>,
     },
+    /// None of the account's installations of the GitHub App reaches it, whether or not it exists.
+    #[error("no installation of the account's reaches the repository")]
+    NotInstalled,
+    /// The installation that reaches it is suspended.
+    #[error("the installation is suspended")]
+    Suspended,
+    /// GitHub failed.
+    #[error("GitHub can't be asked for the repository")]
+    Github(#[from] GithubError),
     /// Git failed.
     #[error("the repository can't be read")]
     Git(#[from] GitError),
@@ -84,14 +97,23 @@ pub(crate) struct Listed {
     pub(crate) pushed_at: Option<Time>,
 }
 
-/// A source of repositories.
+/// The sources of repositories.
 #[derive(Clone, Debug)]
-pub(crate) enum Provider {
+pub(crate) struct Provider {
     /// What this service keeps itself: laid by the operator, or pushed.
-    Local(Local),
+    pub(crate) local: Local,
+    /// What the GitHub App reaches, if one is configured.
+    pub(crate) github: Option<Github>,
 }
 
 impl Provider {
+    /// GitHub, for a repository that isn't here. An account's own id is nobody's login there.
+    fn elsewhere<T>(&self, owner: &RepoOwner, here: &Result<T, SourceError>) -> Option<&Github> {
+        let missing = matches!(here, Err(SourceError::NotFound { .. }));
+        let elsewhere = missing && Holder::of(owner) == Holder::Operator;
+        self.github.as_ref().filter(|_| elsewhere)
+    }
+
     /// The repository, if the account may use it.
     pub(crate) async fn resolve(
         &self,
@@ -99,8 +121,10 @@ impl Provider {
         owner: &RepoOwner,
         repo: &RepoName,
     ) -> Result<Repository, SourceError> {
-        match self {
-            Self::Local(local) => local.resolve(account, owner, repo).await,
+        let here = self.local.resolve(account, owner, repo).await;
+        match self.elsewhere(owner, &here) {
+            Some(github) => github.resolve(account, owner, repo).await,
+            None => here,
         }
     }
 
@@ -111,8 +135,10 @@ impl Provider {
         (owner, repo): (&RepoOwner, &RepoName),
         name: Option<&RefName>,
     ) -> Result<Checkout, SourceError> {
-        match self {
-            Self::Local(local) => local.checkout(account, (owner, repo), name).await,
+        let here = self.local.checkout(account, (owner, repo), name).await;
+        match self.elsewhere(owner, &here) {
+            Some(github) => github.checkout(account, (owner, repo), name).await,
+            None => here,
         }
     }
 
@@ -122,8 +148,37 @@ impl Provider {
         account: &AccountId,
         page: &PageQuery,
     ) -> Result<Page<Listed>, SourceError> {
-        match self {
-            Self::Local(local) => local.list(account, page).await,
+        let here = self.local.list(account, page).await?;
+        let Some(github) = &self.github else {
+            return Ok(here);
+        };
+        let after = page
+            .after
+            .as_deref()
+            .and_then(|after| after.split_once('/'));
+        let is_behind = |listed: &Listed| {
+            after.is_none_or(|after| (listed.owner.as_str(), listed.repo.as_str()) > after)
+        };
+        let elsewhere = github.list(account).await?;
+        let is_more = here.next.is_some();
+        let mut all = here.items;
+        // What is here is built rather than what is called the same elsewhere.
+        let hidden = |listed: &Listed| {
+            let same =
+                |known: &Listed| (&known.owner, &known.repo) == (&listed.owner, &listed.repo);
+            all.iter().any(same)
+        };
+        let elsewhere: Vec<_> = elsewhere
+            .into_iter()
+            .filter(|listed| is_behind(listed) && !hidden(listed))
+            .collect();
+        all.extend(elsewhere);
+        all.sort_by(|a, b| (&a.owner, &a.repo).cmp(&(&b.owner, &b.repo)));
+        let cursor = |listed: &Listed| format!("{}/{}", listed.owner, listed.repo);
+        let mut page = page.cut(all, cursor);
+        if is_more && page.next.is_none() {
+            page.next = page.items.last().map(cursor);
         }
+        Ok(page)
     }
 }

@@ -10,6 +10,7 @@
 
 mod access;
 mod accounts;
+mod app;
 mod hostile;
 mod pushing;
 mod sources;

@@ -21,6 +21,7 @@ async fn resolve(
         account_id: account.clone(),
         owner: owner.into(),
         repo: repo.into(),
+        requested_by: None,
     };
     let calls = &world.context("project").calls;
     calls

@@ -6,6 +6,7 @@
 pub(crate) mod events;
 pub(crate) mod git_ref;
 pub(crate) mod http;
+pub(crate) mod pushed;
 pub(crate) mod rollback;
 pub(crate) mod store;
 pub(crate) mod view;
@@ -53,6 +54,8 @@ pub(crate) struct Build {
     pub(crate) started_at: Option<Time>,
     pub(crate) finished_at: Option<Time>,
     pub(crate) version: i64,
+    /// What had it asked for, where that wasn't a person.
+    pub(crate) trigger_key: Option<String>,
 }
 
 impl Build {
@@ -117,7 +120,21 @@ pub(crate) fn request(
     let git_ref = git_ref
         .map(GitRef::into_string)
         .or_else(|| environment.branch.clone());
-    start(db, project, environment, (git_ref, None), requested_by, now)
+    let wanted = Wanted {
+        git_ref,
+        requested_by,
+        ..Wanted::default()
+    };
+    start(db, project, environment, wanted, now)
+}
+
+/// What a build is to be.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    git_ref: Option<String>,
+    rollback_to: Option<BuildId>,
+    requested_by: Option<UserId>,
+    trigger_key: Option<String>,
 }
 
 /// Keeps a new build and tells of it.
@@ -125,10 +142,15 @@ fn start(
     db: &mut Db,
     project: &Project,
     environment: &Environment,
-    (git_ref, rollback_to): (Option<String>, Option<BuildId>),
-    requested_by: Option<UserId>,
+    wanted: Wanted,
     now: Time,
 ) -> QueryResult<Build> {
+    let Wanted {
+        git_ref,
+        rollback_to,
+        requested_by,
+        trigger_key,
+    } = wanted;
     let build = Build {
         id: BuildId::new(now),
         project_id: project.id.clone(),
@@ -150,6 +172,7 @@ fn start(
         started_at: None,
         finished_at: None,
         version: 1,
+        trigger_key,
     };
     store::insert(db, &build)?;
     emit(

@@ -5,7 +5,7 @@ use common::event::BuildState;
 use common::id::{BuildId, UserId};
 use common::time::Time;
 
-use super::{Build, BuildError, start, store};
+use super::{Build, BuildError, Wanted, start, store};
 use crate::environments::Environment;
 use crate::projects::Project;
 
@@ -24,14 +24,12 @@ pub(crate) fn request(
         Some(id) => given(db, environment, id, live.as_ref())?,
         None => previous(db, environment, live.as_ref())?,
     };
-    Ok(start(
-        db,
-        project,
-        environment,
-        (None, Some(target)),
+    let wanted = Wanted {
+        rollback_to: Some(target),
         requested_by,
-        now,
-    )?)
+        ..Wanted::default()
+    };
+    Ok(start(db, project, environment, wanted, now)?)
 }
 
 /// The build that made the live release, whether it was built or rolled back to last.

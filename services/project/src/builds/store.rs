@@ -56,6 +56,20 @@ pub(crate) fn find_in_environment(
         .optional()
 }
 
+/// The build of an environment that this occasion had asked for.
+pub(crate) fn of_trigger(
+    db: &mut Db,
+    environment: &EnvironmentId,
+    trigger: &str,
+) -> QueryResult<Option<BuildId>> {
+    builds::table
+        .filter(builds::environment_id.eq(environment))
+        .filter(builds::trigger_key.eq(trigger))
+        .select(builds::id)
+        .first(db)
+        .optional()
+}
+
 /// Where a build stands; none once it was removed.
 pub(crate) fn state(db: &mut Db, id: &BuildId) -> QueryResult<Option<BuildState>> {
     builds::table

@@ -113,7 +113,8 @@ pub(crate) async fn create(
     Json(body): Json<CreateProject>,
 ) -> Result<HttpResponse, ApiError> {
     let GithubData { owner, repo } = body.github_data;
-    repository::check(&state.calls, &member.account_id, &owner, &repo).await?;
+    let caller = (&member.account_id, &member.user_id);
+    let (owner, repo) = repository::check(&state.calls, caller, &owner, &repo).await?;
     let new = NewProject {
         account_id: member.account_id.clone(),
         name: body.name,
@@ -213,9 +214,10 @@ pub(crate) async fn change(
     Json(body): Json<ChangeProject>,
 ) -> Result<HttpResponse, ApiError> {
     let expected = if_match(&request)?;
-    let repository = body.github_data.map(|data| (data.owner, data.repo));
-    if let Some((owner, repo)) = &repository {
-        repository::check(&state.calls, &member.account_id, owner, repo).await?;
+    let mut repository = None;
+    if let Some(GithubData { owner, repo }) = &body.github_data {
+        let caller = (&member.account_id, &member.user_id);
+        repository = Some(repository::check(&state.calls, caller, owner, repo).await?);
     }
     let wanted = Change {
         name: body.name,

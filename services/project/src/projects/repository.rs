@@ -3,27 +3,32 @@
 use chassis::calls::{CallError, Calls};
 use chassis::http::ApiError;
 use common::api::github::{Repository, ResolveRepository};
-use common::id::AccountId;
+use common::id::{AccountId, UserId};
 use common::names::{RepoName, RepoOwner};
 use common::problem::Problem;
 
-/// Refuses a repository that the account may not use, which looks like one that isn't there.
+/// The repository by the name that it has now. Refuses one that the account may not use, which looks
+/// like one that isn't there.
 pub(crate) async fn check(
     calls: &Calls,
-    account: &AccountId,
+    (account, user): (&AccountId, &UserId),
     owner: &RepoOwner,
     repo: &RepoName,
-) -> Result<(), ApiError> {
+) -> Result<(RepoOwner, RepoName), ApiError> {
     let question = ResolveRepository {
         account_id: account.clone(),
         owner: owner.to_string(),
         repo: repo.to_string(),
+        requested_by: Some(user.clone()),
     };
     match calls
         .post::<_, Repository>("github", "/internal/repositories/resolve", &question)
         .await
     {
-        Ok(_) => Ok(()),
+        Ok(found) => RepoOwner::parse(&found.owner)
+            .ok()
+            .zip(RepoName::parse(&found.repo).ok())
+            .ok_or_else(|| unknown(owner, repo).into()),
         Err(error) if error.is_not_found() => Err(unknown(owner, repo).into()),
         // What github says of the repository is meant for the caller: that the App isn't installed there, say.
         Err(CallError::Problem { problem, .. }) if problem.status == 422 => Err(problem.into()),

@@ -61,6 +61,27 @@ pub(crate) fn page(
     query.load(db)
 }
 
+/// An account's projects that are built from this repository, or from any of this owner's. GitHub
+/// takes small and capital letters in such names for the same.
+pub(crate) fn of_source(
+    db: &mut Db,
+    account: &AccountId,
+    owner: &str,
+    repo: Option<&str>,
+) -> QueryResult<Vec<Project>> {
+    let all: Vec<Project> = projects::table
+        .filter(projects::account_id.eq(account))
+        .filter(projects::deleted_at.is_null())
+        .select(Project::as_select())
+        .order(projects::id.asc())
+        .load(db)?;
+    let is_it = |project: &Project| {
+        project.repo_owner.as_str().eq_ignore_ascii_case(owner)
+            && repo.is_none_or(|repo| project.repo_name.as_str().eq_ignore_ascii_case(repo))
+    };
+    Ok(all.into_iter().filter(is_it).collect())
+}
+
 /// The ids of all that an account has.
 pub(crate) fn ids_of_account(db: &mut Db, account: &AccountId) -> QueryResult<Vec<ProjectId>> {
     projects::table

@@ -20,4 +20,5 @@ mod logs;
 mod names;
 mod projects;
 mod publications;
+mod pushes;
 mod variables;

@@ -33,6 +33,8 @@ pub(super) const INTERNAL: &[Row] = &[
     private("account", "GET", "/internal/memberships/{account_id}/{user_id}", Services(&["auth", "project", "github", "provisioner", "v1api"]), 200),
     private("account", "GET", "/internal/identities/{identity_id}/user", AnyService, 200),
 
+    private("project", "POST", "/internal/pushes", Services(&["github"]), 200)
+        .body(r#"{"account_id":"{account_id}","trigger":"t","owner":"{account_id}","repo":"none","branch":"main","is_default":true}"#),
     private("project", "GET", "/internal/environments/{environment_id}/runtime", Services(&["provisioner"]), 200),
 
     private("github", "GET", "/git/{owner}/{repo}.git/info/refs", Git(Viewer, "projects:read"), 200)

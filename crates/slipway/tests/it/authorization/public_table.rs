@@ -242,6 +242,18 @@ pub(super) const PROJECT_ROUTES: &[Row] = &[
 #[rustfmt::skip]
 pub(super) const GITHUB: &[Row] = &[
     public("github", "GET", "/v1/accounts/{account_id}/github/repositories", Member(Viewer, "projects:read"), 200),
+    // Without an App: what only an App can answer is 501 for whoever may ask.
+    public("github", "GET", "/v1/accounts/{account_id}/github/install", Member(Developer, "projects:read"), 501),
+    public("github", "GET", "/v1/accounts/{account_id}/github/installations", Member(Viewer, "projects:read"), 200),
+    public("github", "POST", "/v1/accounts/{account_id}/github/installations", Member(Developer, "projects:write"), 501)
+        .body(r#"{"state":"x","code":"y","installation_id":1}"#),
+    public("github", "DELETE", "/v1/accounts/{account_id}/github/installations/{installation_id}",
+        Member(Developer, "projects:write"), 404).named("installation_id", "1"),
+    public("github", "GET", "/v1/accounts/{account_id}/github/deliveries", Member(Viewer, "projects:read"), 200),
+    public("github", "POST", "/v1/accounts/{account_id}/github/deliveries/{delivery_id}/redeliver",
+        Member(Developer, "builds:write"), 404).named("delivery_id", "dlv_01h455vb4pex5vsknk084sn02q"),
+    public("github", "POST", "/github/webhooks", Open, 501).body("{}"),
+    public("github", "GET", "/github/installed", Open, 200),
     public("github", "GET", "/git/{owner}/{repo}.git/info/refs", Git(Viewer, "projects:read"), 200)
         .query("?service=git-upload-pack"),
     public("github", "POST", "/git/{owner}/{repo}.git/git-upload-pack", Git(Viewer, "projects:read"), 200).body("0000"),

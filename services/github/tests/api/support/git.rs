@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -52,10 +54,33 @@ impl Repository {
         git(self.room.path(), Some(token), arguments).await
     }
 
+    /// git with a name and password for whatever it calls.
+    pub(crate) async fn git_basic(&self, credentials: (&str, &str), arguments: &[&str]) -> String {
+        let header = basic(credentials);
+        git(
+            self.room.path(),
+            None,
+            &[&["-c", &header], arguments].concat(),
+        )
+        .await
+    }
+
+    /// Whether git with a name and password fails.
+    pub(crate) async fn fails_basic(&self, credentials: (&str, &str), arguments: &[&str]) -> bool {
+        let header = basic(credentials);
+        let arguments = [&["-c", &header], arguments].concat();
+        !run(self.room.path(), None, &arguments).await.0
+    }
+
     /// git that must fail, and what it says.
     pub(crate) async fn fails_as(&self, token: Option<&str>, arguments: &[&str]) -> String {
         git_fails(self.room.path(), token, arguments).await
     }
+}
+
+fn basic((user, password): (&str, &str)) -> String {
+    let pair = STANDARD.encode(format!("{user}:{password}"));
+    format!("http.extraHeader=Authorization: Basic {pair}")
 }
 
 /// Runs git; it must succeed. What it printed to standard output.

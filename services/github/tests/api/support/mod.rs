@@ -17,10 +17,11 @@ use common::role::Role;
 use common::scope::ScopeSet;
 use common::time::Clock;
 use common::token::{ActorType, AppMetadata, Claims, SigningKey, TokenKind, audience};
+use diesel::prelude::*;
 use testkit::Backend;
 
 pub(crate) use git::{Repository, git};
-use stand_ins::Memberships;
+use stand_ins::{Memberships, Pushes};
 
 /// The running services.
 pub(crate) struct World {
@@ -30,6 +31,7 @@ pub(crate) struct World {
     key: SigningKey,
     members: Memberships,
     events: Arc<Mutex<Vec<Envelope<GithubEvent>>>>,
+    pub(crate) pushes: Arc<Pushes>,
     running: Option<Platform>,
 }
 
@@ -47,6 +49,16 @@ impl World {
     }
 
     pub(crate) async fn start_with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        let clock = Clock::manual(Clock::system().now());
+        Self::start_at(backend, clock, settings).await
+    }
+
+    /// The same, by this clock.
+    pub(crate) async fn start_at(
+        backend: Backend,
+        clock: Clock,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let mut all: BTreeMap<String, String> = settings
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -62,11 +74,12 @@ impl World {
         }
         let mut world = Self {
             backend,
-            clock: Clock::manual(Clock::system().now()),
+            clock,
             settings: all,
             key: stand_ins::key(),
             members: Arc::new(Mutex::new(HashMap::new())),
             events: Arc::default(),
+            pushes: Arc::default(),
             running: None,
         };
         world.run().await;
@@ -83,7 +96,7 @@ impl World {
         let services = vec![
             stand_ins::auth(self.key.clone()),
             stand_ins::account(Arc::clone(&self.members)),
-            stand_ins::project(Arc::clone(&self.events)),
+            stand_ins::project(Arc::clone(&self.events), Arc::clone(&self.pushes)),
             stand_ins::provisioner(),
             slipway_github::service(),
         ];
@@ -147,6 +160,49 @@ impl World {
         }
     }
 
+    /// The same person as a member of another account.
+    pub(crate) fn also_member(&self, account: &AccountId, person: &Person, role: Role) -> Person {
+        self.members
+            .lock()
+            .unwrap()
+            .insert((account.clone(), person.user_id.clone()), role);
+        person.clone()
+    }
+
+    /// The same person with a new token.
+    pub(crate) fn renewed(&self, person: &Person) -> Person {
+        let claims = self.claims(&person.user_id);
+        let token = self.sign(TokenKind::Access, &claims);
+        Person {
+            claims,
+            token,
+            ..person.clone()
+        }
+    }
+
+    /// All that the github service keeps in its database, as text.
+    pub(crate) async fn dump(&self) -> String {
+        if self.backend.postgres_url().is_some() {
+            let db = &self.context("github").db;
+            let dump = db.read(|db| {
+                diesel::select(diesel::dsl::sql::<diesel::sql_types::Text>(
+                    "schema_to_xml(current_schema(), true, false, '')::text",
+                ))
+                .get_result::<String>(db)
+            });
+            return dump.await.unwrap();
+        }
+        let files = std::fs::read_dir(self.backend.directory()).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let of_github = files.filter(|file| {
+            let name = file.file_name().unwrap().to_string_lossy();
+            name.starts_with("github.db")
+        });
+        of_github
+            .map(|file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).into_owned())
+            .collect()
+    }
+
     fn claims(&self, user_id: &UserId) -> Claims {
         let now = self.clock.now();
         let identity = IdentityId::new(now);
@@ -197,11 +253,25 @@ impl World {
 
     /// The pushes that other services have heard of, in order.
     pub(crate) fn told(&self) -> Vec<(RepositoryPushed, i64)> {
-        let told = |envelope: &Envelope<GithubEvent>| {
-            let GithubEvent::Push(push) = &envelope.event;
-            (push.clone(), envelope.aggregateversion)
+        let told = |envelope: &Envelope<GithubEvent>| match &envelope.event {
+            GithubEvent::Push(push) => Some((push.clone(), envelope.aggregateversion)),
+            _ => None,
         };
-        self.events.lock().unwrap().iter().map(told).collect()
+        self.events
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(told)
+            .collect()
+    }
+
+    /// All that other services have heard of, in order.
+    pub(crate) fn heard(&self) -> Vec<GithubEvent> {
+        let events = self.events.lock().unwrap();
+        events
+            .iter()
+            .map(|envelope| envelope.event.clone())
+            .collect()
     }
 
     /// Waits until so many pushes have been heard of, and answers them.
@@ -220,6 +290,30 @@ impl World {
             .join("git")
             .join(account.as_str())
             .join(format!("{name}.git"))
+    }
+
+    /// A request to the service's public listener; status and body.
+    pub(crate) async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<serde_json::Value>,
+    ) -> (u16, serde_json::Value) {
+        let mut request = http().request(method, format!("{}{path}", self.url()));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (
+            status,
+            serde_json::from_str(&text).unwrap_or_else(|_| text.into()),
+        )
     }
 
     /// A `GET` with a token, of the service's public listener.

@@ -1,6 +1,7 @@
 //! As much of the other services as the github service talks to.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::web;
@@ -12,8 +13,10 @@ use chassis::{Assembly, Service};
 use common::SecretString;
 use common::api::account::{Membership, UserOfIdentity};
 use common::api::auth::{ServiceTokenRequest, SignedToken, TokenRequest};
+use common::api::project::{Pushed, PushedAnswer};
 use common::event::{Envelope, GithubEvent};
-use common::id::{AccountId, UserId};
+use common::id::{AccountId, BuildId, UserId};
+use common::problem::Problem;
 use common::role::Role;
 use common::time::{Clock, Span};
 use common::token::{Algorithm, Claims, JwkSet, SigningKey, TokenKind, audience};
@@ -131,16 +134,58 @@ async fn user() -> web::Json<UserOfIdentity> {
 }
 
 /// project: hears of pushes.
-pub(crate) fn project(events: Arc<Mutex<Vec<Envelope<GithubEvent>>>>) -> Service {
+pub(crate) fn project(
+    events: Arc<Mutex<Vec<Envelope<GithubEvent>>>>,
+    pushes: Arc<Pushes>,
+) -> Service {
     Service::new("project", own_migrations(), |_| async move {
-        Ok(Assembly::new().handlers(Handlers::new().on::<GithubEvent>(
-            "pushes",
-            move |_, envelope, _| {
+        let assembly = Assembly::new()
+            .data(pushes)
+            .routes(|r| r.internal_post("/internal/pushes", pushed));
+        Ok(assembly.handlers(
+            Handlers::new().on::<GithubEvent>("pushes", move |_, envelope, _| {
                 events.lock().unwrap().push(envelope.clone());
                 Ok(())
-            },
-        )))
+            }),
+        ))
     })
+}
+
+/// What project was asked to build, and how it answers.
+#[derive(Debug, Default)]
+pub(crate) struct Pushes {
+    pub(crate) asked: Mutex<Vec<Pushed>>,
+    /// How many questions go wrong first.
+    pub(crate) failing: AtomicUsize,
+    /// Held while it doesn't answer.
+    pub(crate) gate: tokio::sync::Mutex<()>,
+}
+
+/// One build for the branch `main`, none for others.
+async fn pushed(
+    caller: ServiceCaller,
+    pushes: web::Data<Arc<Pushes>>,
+    Json(body): Json<Pushed>,
+) -> Result<web::Json<PushedAnswer>, ApiError> {
+    caller.require(&["github"])?;
+    pushes.asked.lock().unwrap().push(body.clone());
+    drop(pushes.gate.lock().await);
+    let left = pushes
+        .failing
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(1)
+        });
+    if left.is_ok() {
+        return Err(Problem::unavailable("away", "It is away").into());
+    }
+    let is_main = body.branch == "main";
+    Ok(web::Json(PushedAnswer {
+        builds: is_main
+            .then(|| BuildId::new(Clock::system().now()))
+            .into_iter()
+            .collect(),
+        reason: (!is_main).then(|| "Nothing follows it".to_owned()),
+    }))
 }
 
 /// provisioner: somebody to call as.

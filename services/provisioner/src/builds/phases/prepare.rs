@@ -96,7 +96,14 @@ async fn fetch(
     owner: Option<Owner>,
 ) -> Result<CommitInfo, Failure> {
     let state = &attempt.state;
-    let credential = Credential::Bearer(source.token.clone());
+    let token = source.token.clone();
+    let credential = match source.user.clone() {
+        Some(user) => Credential::Basic {
+            user,
+            password: token,
+        },
+        None => Credential::Bearer(token),
+    };
     let scratch = work.join("checkout");
     let job = CheckoutJob {
         id: attempt.build.id.as_str(),

@@ -1,0 +1,33 @@
+//! The App's private key.
+
+/// The App's private key as GitHub hands it out: PKCS#1 in PEM. It was made for these tests, and opens
+/// nothing else.
+pub const PRIVATE_KEY: &str = "\
+-----BEGIN RSA PRIVATE KEY-----
+MIIEogIBAAKCAQEArfexsntcsZ5WtIYgZn3OMLwNF6A8l6cS2ieUyVsQOkrwNC9S
+gLgDmLEuydb9i7F+ihuzMf/sysgUEfbkvLPnVu+epRJSajlgn4Pr9eMgzoDZKlJt
+nUkoiZMtaGTuPVe/BGm+gAPlPdyWWAFBc4hWMAEbM+tgnDRdp56Ds0kgXF8BLQH8
+Nx3IEDxcOnloKXI7bzz+IWMi9TELetgXWB7o5m6FfcJ2ieZZnu38fr2nkz31SvzA
+xGf4NpzEm+wZR5ykskZBue6K5vBg4bftmjxfQmMDryq2y+ORC6VOSRFKzEeEhrrf
+lJv+bjhWMneMuHRiEsFX5pCgFBSMsjz58nj5LQIDAQABAoIBABtZaF8106G80ca5
+m1hhiMvSlIBVWZFB283eER8CqO9xHogltGO2CiK0IDXtDZkrg0g1CJvgrxpGEBmu
+5dDgu4rISvmKgtheQtlxBOR4G407Zmin4sGqYawXLjlOPMH6DHamJSO8+QobpqsZ
+L2/5TAtp8Rvdcie8d8jFO9EwutyqdHn9M7C1F3ZF1puFqxC2xsKRrCrUsJlkd5yo
+mhGUsZVgacTtaAE1SmbHZN371SbwKcL5ruY2Jtq9XxNzdNU4yIs8l4iaazZZXtrD
+nUEVSDUPWLWIQWPxQhRVy5gz6g+LaC4XsVH+TQHmKXP9tgQtX0jnAtkyfOAtzT4X
+iOEfJcUCgYEA3MEsmBhCFdRMryi1mTsedJx7FneRfXZYzPAEymjGQ2KnW4VT9g1k
+/ACSxXNAIs2WVQCDj14V0PNjruV7/7qSW/2IN8R6g172jjTHJzaykHM6/CicDe1G
+lWkLwxPVVMEe2ftPOBwjXppZ7tVCE/4ScTVHnT4I+GvNi3lgdmfMMbsCgYEAyb41
+tOA/s6Qv9WPzzGMWfenHrQ+yGtJUVK2OblmMf5imT/pj5NQiQrUYtUJJIzP+OdFh
+3VgufwAhT4lNYZ2ZD7smR0B3yTIKPemUqoruusx75Oqkc9dEZwJ86/AYy74L7MZP
+tztB3Hl4fzaquZtQYye2HSWtMnYxjR02SYg9PjcCgYB1hfoBtthn2rBAiAG14/1g
+w3XcDifMjVbVM+q4/3KdqUXDuYVrdtIOPxfkOmkonh6sfiuMBeDDbu/gypdrG56T
+jrQYTGeUzNeh+YMU40/JCy+Z0tzRpUJwhI4YetSV3IJaNiqEiqZh1PaP6cTV8+tJ
+jb3kfoQ0DOBOon2yS6wvxQKBgHlrtb9LSIvCQesbYVyeNqdJ0Rfj3nouJPtiCdt4
+ogsZwN9aAE11L7mebWSKpKI/ZL8/ufsSW8msNmA8bwpVZA4HwZ4Yuv+o0mk48HVE
+cTKUZ+z7HEdsRIsLAEywkPvvQhYbtVa+n4EmytMl/9L+G3/SItWgG4HHiUM5Vbcj
+/Fg5AoGAT4ZEUz7tvDZX25FFyo4GYfDyRXMW5OsRWJJTLWR/XWA5/Z/SVsmbF9wB
+wNrYnrpMaCUie5cc7TdRKjvay9RfuMDnEhp1akxdvYH1u/FTOYDXZZG7wHVKu7Rj
+4hmc8TOcFMOISnF7E5jUr82WnnGIi+86/qCUV4Xj+zUlp8hj0FM=
+-----END RSA PRIVATE KEY-----
+";

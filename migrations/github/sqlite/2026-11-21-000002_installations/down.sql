@@ -1,0 +1,2 @@
+DROP TABLE installation_accounts;
+DROP TABLE installations;

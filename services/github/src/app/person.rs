@@ -1,0 +1,166 @@
+//! What a person proves with a token of her own: that an installation is hers to connect.
+//!
+//! Who merely works on one of an organisation's repositories reaches its installation, too; that
+//! doesn't open all others to her. So it must be on herself, or on an organisation that she owns.
+
+use chassis::outbound;
+use common::SecretString;
+use reqwest::header::ACCEPT;
+use serde::Deserialize;
+
+use super::ask::{Ask, By};
+use super::client::below;
+use super::{App, GithubError, Installation, OwnerKind};
+
+/// How many pages of somebody's installations are looked at.
+const PAGES: usize = 10;
+/// The longest answer to a code, in bytes.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Why nothing is proved.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProofError {
+    /// GitHub said nothing.
+    #[error("GitHub can't be asked")]
+    Github(#[from] GithubError),
+    /// The code is wrong, used or too old.
+    #[error("GitHub doesn't accept the code")]
+    BadCode,
+    /// GitHub refuses the App itself; the text is GitHub's name for that.
+    #[error("GitHub doesn't accept the configured app: {0}")]
+    Misconfigured(String),
+    /// She doesn't reach the installation, or there is none.
+    #[error("the person doesn't reach the installation")]
+    NotReached,
+    /// She reaches it, but it isn't hers.
+    #[error("the person doesn't own what the App is installed on")]
+    NotOwner,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Exchanged {
+    Token { access_token: SecretString },
+    Refused { error: String },
+}
+
+#[derive(Deserialize)]
+struct Person {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct InstallationPage {
+    installations: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    state: String,
+    role: String,
+}
+
+impl App {
+    /// The installation, if whoever brought the code may connect it.
+    pub(crate) async fn prove(
+        &self,
+        code: &str,
+        installation: i64,
+    ) -> Result<Installation, ProofError> {
+        let token = self.exchange(code).await?;
+        let found = self
+            .reached(&token, installation)
+            .await?
+            .ok_or(ProofError::NotReached)?;
+        let owns = match found.account.kind {
+            OwnerKind::User => {
+                let ask = Ask::get(self.0.client.url(&["user"]), By::Person(&token));
+                let person: Person = self.0.client.ask(ask).await?.read()?;
+                person.id == found.account.id
+            }
+            OwnerKind::Organization => self.owns(&token, &found.account.login).await?,
+        };
+        if owns {
+            Ok(found)
+        } else {
+            Err(ProofError::NotOwner)
+        }
+    }
+
+    /// A person's token for the code that she came back with.
+    async fn exchange(&self, code: &str) -> Result<SecretString, ProofError> {
+        let url = below(&self.0.web_url, &["login", "oauth", "access_token"]);
+        let form = [
+            ("client_id", self.0.oauth.id.as_str()),
+            ("client_secret", self.0.oauth.secret.expose()),
+            ("code", code),
+        ];
+        let unreachable = |error: reqwest::Error| {
+            GithubError::Unreachable(std::sync::Arc::new(error.without_url()))
+        };
+        let request = self
+            .0
+            .client
+            .http()
+            .post(url)
+            .header(ACCEPT, "application/json");
+        let response = request.form(&form).send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let body = outbound::read_limited(response, LONGEST_ANSWER)
+            .await
+            .map_err(unreachable)?
+            .ok_or(GithubError::Unreadable)?;
+        if status != 200 {
+            return Err(GithubError::Status(status).into());
+        }
+        match serde_json::from_slice(&body) {
+            Ok(Exchanged::Token { access_token }) => Ok(access_token),
+            Ok(Exchanged::Refused { error }) if error == "bad_verification_code" => {
+                Err(ProofError::BadCode)
+            }
+            Ok(Exchanged::Refused { error }) => {
+                Err(ProofError::Misconfigured(error.chars().take(64).collect()))
+            }
+            // What can't be read isn't shown: it may hold a token.
+            Err(_unreadable) => Err(GithubError::Unreadable.into()),
+        }
+    }
+
+    async fn reached(
+        &self,
+        token: &SecretString,
+        installation: i64,
+    ) -> Result<Option<Installation>, GithubError> {
+        let mut url = self.0.client.url(&["user", "installations"]);
+        url.query_pairs_mut().append_pair("per_page", "100");
+        for _ in 0..PAGES {
+            let answer = self.0.client.ask(Ask::get(url, By::Person(token))).await?;
+            let page: InstallationPage = answer.read()?;
+            // The others may be of kinds that we don't know.
+            let is_it = |found: &serde_json::Value| found["id"].as_i64() == Some(installation);
+            match (page.installations.into_iter().find(is_it), answer.next) {
+                (Some(found), _) => {
+                    let found = Installation::deserialize(found);
+                    return found.map(Some).map_err(|_unknown| GithubError::Unreadable);
+                }
+                (None, Some(next)) => url = next,
+                (None, None) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn owns(&self, token: &SecretString, organization: &str) -> Result<bool, GithubError> {
+        let path = ["user", "memberships", "orgs", organization];
+        let ask = Ask::get(self.0.client.url(&path), By::Person(token));
+        let answer = self.0.client.ask(ask).await?;
+        match answer.status {
+            // No member of it, or one who may not see it.
+            403 | 404 => Ok(false),
+            _ => {
+                let membership: Membership = answer.read()?;
+                Ok(membership.state == "active" && membership.role == "admin")
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What is read of a delivery ("Webhook events and payloads"): no more than the work needs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a delivery tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Content {
+    /// A branch has a new commit.
+    Push(Push),
+    /// Something became of the installation.
+    Installation,
+    /// A repository is called otherwise, or another owner's.
+    Moved(Moved),
+    /// The owner of the installation is called otherwise.
+    OwnerRenamed(OwnerRenamed),
+    /// Nothing that anything is done about.
+    Nothing {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A push to a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Push {
+    pub(crate) owner: String,
+    pub(crate) repo: String,
+    pub(crate) branch: String,
+    pub(crate) commit: String,
+    pub(crate) default_branch: String,
+}
+
+/// Where a repository was, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    pub(crate) from_owner: String,
+    pub(crate) from_repo: String,
+    pub(crate) owner: String,
+    pub(crate) repo: String,
+}
+
+/// What an owner was called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OwnerRenamed {
+    pub(crate) from: String,
+}
+
+/// What stands in a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) action: Option<String>,
+    pub(crate) installation: i64,
+    pub(crate) repository: Option<String>,
+    pub(crate) content: Content,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    action: Option<String>,
+    installation: Option<Numbered>,
+    repository: Option<Repository>,
+    #[serde(rename = "ref")]
+    git_ref: Option<String>,
+    after: Option<String>,
+    #[serde(default)]
+    deleted: bool,
+    #[serde(default)]
+    changes: Value,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    name: String,
+    owner: Owner,
+    default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    // A push says `name` where other events say `login`.
+    #[serde(alias = "name")]
+    login: Option<String>,
+}
+
+/// The longest name of a branch that is kept, in bytes.
+const LONGEST_BRANCH: usize = 255;
+
+/// Reads a delivery; none if it is of no installation, or of an event that nothing is done about.
+pub(crate) fn read(event: &str, body: &[u8]) -> Result<Option<Read>, serde_json::Error> {
+    let known = ["push", "installation", "repository", "installation_target"];
+    if !known.contains(&event) {
+        return Ok(None);
+    }
+    let body: Body = serde_json::from_slice(body)?;
+    let Some(installation) = &body.installation else {
+        return Ok(None);
+    };
+    let named = body.repository.as_ref().and_then(|repository| {
+        let owner = repository.owner.login.as_deref()?;
+        Some((owner, repository.name.as_str()))
+    });
+    let content = match (event, named) {
+        ("push", Some((owner, repo))) => pushed(&body, owner, repo),
+        ("repository", Some((owner, repo))) => moved(&body, owner, repo),
+        ("installation", _) => Content::Installation,
+        ("installation_target", _) => renamed(&body),
+        _ => nothing("The delivery names no repository"),
+    };
+    Ok(Some(Read {
+        installation: installation.id,
+        repository: named.map(|(owner, repo)| format!("{owner}/{repo}")),
+        content,
+        action: body.action,
+    }))
+}
+
+fn nothing(reason: impl Into<String>) -> Content {
+    Content::Nothing {
+        reason: reason.into(),
+    }
+}
+
+fn pushed(body: &Body, owner: &str, repo: &str) -> Content {
+    let git_ref = body.git_ref.as_deref().unwrap_or_default();
+    let Some(branch) = git_ref.strip_prefix("refs/heads/") else {
+        return nothing("No branch was pushed: environments follow branches");
+    };
+    if body.deleted {
+        return nothing("The branch was deleted");
+    }
+    let commit = body.after.as_deref().unwrap_or_default();
+    let is_commit =
+        matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    if branch.len() > LONGEST_BRANCH || !is_commit {
+        return nothing("The branch or its commit can't be read");
+    }
+    let default_branch = body
+        .repository
+        .as_ref()
+        .and_then(|r| r.default_branch.clone());
+    Content::Push(Push {
+        owner: owner.to_owned(),
+        repo: repo.to_owned(),
+        branch: branch.to_owned(),
+        commit: commit.to_owned(),
+        default_branch: default_branch.unwrap_or_default(),
+    })
+}
+
+fn moved(body: &Body, owner: &str, repo: &str) -> Content {
+    let text = |path: &str| {
+        body.changes
+            .pointer(path)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let from = match body.action.as_deref() {
+        Some("renamed") => text("/repository/name/from").map(|name| (owner.to_owned(), name)),
+        Some("transferred") => text("/owner/from/organization/login")
+            .or_else(|| text("/owner/from/user/login"))
+            .map(|login| (login, repo.to_owned())),
+        _ => return nothing("Nothing that concerns builds has changed"),
+    };
+    match from {
+        Some((from_owner, from_repo)) => Content::Moved(Moved {
+            from_owner,
+            from_repo,
+            owner: owner.to_owned(),
+            repo: repo.to_owned(),
+        }),
+        None => nothing("The delivery doesn't say where the repository was"),
+    }
+}
+
+fn renamed(body: &Body) -> Content {
+    let from = body.changes.pointer("/login/from").and_then(Value::as_str);
+    match from {
+        Some(from) => Content::OwnerRenamed(OwnerRenamed {
+            from: from.to_owned(),
+        }),
+        None => Content::Installation,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn content(event: &str, body: &Value) -> Option<Content> {
+        let read = read(event, body.to_string().as_bytes()).unwrap();
+        read.map(|read| read.content)
+    }
+
+    #[test]
+    fn a_push_to_a_branch_is_one_and_tags_and_deletions_say_why_they_are_not() {
+        let mut body = json!({
+            "ref": "refs/heads/feature/x", "after": "a".repeat(40), "deleted": false,
+            "repository": { "name": "shop", "owner": { "name": "acme" }, "default_branch": "main" },
+            "installation": { "id": 7 },
+        });
+        let Some(Content::Push(push)) = content("push", &body) else {
+            panic!("no push");
+        };
+        assert_eq!(
+            (push.owner.as_str(), push.branch.as_str()),
+            ("acme", "feature/x")
+        );
+        for (field, value) in [
+            ("ref", json!("refs/tags/v1")),
+            ("deleted", json!(true)),
+            ("after", json!("x")),
+        ] {
+            let mut other = body.clone();
+            other[field] = value;
+            assert!(
+                matches!(content("push", &other), Some(Content::Nothing { .. })),
+                "{field}"
+            );
+        }
+        body["installation"] = Value::Null;
+        assert_eq!(content("push", &body), None);
+        assert_eq!(content("star", &json!({})), None);
+        assert!(read("push", b"{").is_err() && read("push", b"[]").is_err());
+    }
+
+    #[test]
+    fn renames_and_transfers_say_where_the_repository_was() {
+        let body = |action: &str, changes: Value| {
+            json!({ "action": action, "changes": changes, "installation": { "id": 7 },
+                "repository": { "name": "new", "owner": { "login": "acme" } } })
+        };
+        let from = |body: &Value| match content("repository", body) {
+            Some(Content::Moved(moved)) => Some((moved.from_owner, moved.from_repo)),
+            _ => None,
+        };
+        let renamed = body(
+            "renamed",
+            json!({ "repository": { "name": { "from": "old" } } }),
+        );
+        assert_eq!(from(&renamed), Some(("acme".into(), "old".into())));
+        let given = json!({ "owner": { "from": { "user": { "login": "ada" } } } });
+        assert_eq!(
+            from(&body("transferred", given)),
+            Some(("ada".into(), "new".into()))
+        );
+        assert_eq!(from(&body("transferred", json!({}))), None);
+        assert_eq!(from(&body("edited", json!({}))), None);
+    }
+}

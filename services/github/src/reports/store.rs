@@ -1,0 +1,43 @@
+//! The queries of reports.
+
+use chassis::db::Db;
+use common::id::BuildId;
+use common::time::Time;
+use diesel::prelude::*;
+
+use super::Report;
+use crate::schema::reports;
+
+/// What is known of a build.
+pub(crate) fn find(db: &mut Db, build: &BuildId) -> QueryResult<Option<Report>> {
+    reports::table
+        .find(build)
+        .select(Report::as_select())
+        .first(db)
+        .optional()
+}
+
+/// Keeps what is known. The caller holds the build's lock.
+pub(crate) fn save(db: &mut Db, report: &Report) -> QueryResult<()> {
+    let row = reports::table.find(&report.build_id);
+    let known = diesel::update(row).set(report).execute(db)?;
+    if known == 0 {
+        diesel::insert_into(reports::table)
+            .values(report)
+            .execute(db)?;
+    }
+    Ok(())
+}
+
+/// Keeps the number of a build's deployment at GitHub.
+pub(crate) fn set_deployment(db: &mut Db, build: &BuildId, id: i64) -> QueryResult<()> {
+    diesel::update(reports::table.find(build))
+        .set(reports::deployment_id.eq(id))
+        .execute(db)
+        .map(drop)
+}
+
+/// Removes those from before this time.
+pub(crate) fn remove_before(db: &mut Db, before: Time) -> QueryResult<usize> {
+    diesel::delete(reports::table.filter(reports::created_at.lt(before))).execute(db)
+}
