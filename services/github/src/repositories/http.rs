@@ -15,7 +15,7 @@ use crate::provider::Listed;
 /// A repository that the account may build from.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct RepositoryBody {
-    /// Which provider has it: `local`.
+    /// Which provider has it: `local` or `github`.
     provider: &'static str,
     /// Its owner, as a project's `github_data` names it.
     owner: String,
@@ -35,8 +35,8 @@ pub(crate) struct RepositoriesBody {
     next: Option<String>,
 }
 
-/// The repositories that an account may use: those it has pushed, and those that the operator laid
-/// for everyone.
+/// The repositories that an account may use: those it has pushed, those that the operator laid for
+/// everyone, and those that its installations of the GitHub App reach.
 #[utoipa::path(
     get,
     path = "/v1/accounts/{account_id}/github/repositories",
