@@ -41,6 +41,7 @@ mod usage;
 mod view;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -104,12 +105,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let rules = Rules::start(context.db.clone(), context.clock.clone(), staleness).await?;
     let (meters, broker) = Meters::new(context.db.clone(), context.clock.clone());
     let usage_dir = settings.usage_dir(&context.data_dir);
-    let tallies = Tallies::new(CountFile::create(&usage_dir).with_context(|| {
-        format!(
-            "no file to count calls in can be made in {}",
-            usage_dir.display()
-        )
-    })?);
+    let tallies = tallies(&usage_dir)?;
     let figures = figures(&context, &loader, &health);
     let flusher = Flusher::new(
         context.db.clone(),
@@ -119,17 +115,9 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     )
     .telling(figures.traffic);
     let fetcher = Fetcher::new(loader.subscribe(), settings.endpoints_refresh.0)?;
-    let (certificates, tls, watcher) = tls::start(
-        &settings.tls,
-        settings.public_url.host_str(),
-        &context.clock,
-    )?;
-    let acme = Acme::new(
-        &settings.acme,
-        settings.public_url.host_str(),
-        &context,
-        &certificates,
-    )?;
+    let own_host = settings.public_url.host_str();
+    let (certificates, tls, watcher) = tls::start(&settings.tls, own_host, &context.clock)?;
+    let acme = Acme::new(&settings.acme, own_host, &context, &certificates)?;
     let apps_authority = apps_authority(&settings, &apps);
     let checker = Checker::new(
         loader.subscribe(),
@@ -140,7 +128,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let (access_log, log_keeper) = AccessLog::open(&log, &context.metrics)
         .with_context(|| format!("the access log can't be written to {}", log.output))?;
     let gateway = Gateway {
-        hosts: Hosts::new(settings.public_url.host_str(), &apps.domain),
+        hosts: Hosts::new(own_host, &apps.domain),
         cors: Cors::new(
             cors.origins.0,
             settings.public_url.origin().ascii_serialization(),
@@ -197,6 +185,16 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .task("access log", |shutdown| log_keeper.run(shutdown))
         .task("usage", |shutdown| flusher.run(shutdown))
         .task("endpoints", |shutdown| fetcher.run(shutdown)))
+}
+
+/// Where calls are counted, in a new file of this directory.
+fn tallies(directory: &Path) -> anyhow::Result<Tallies> {
+    let file = CountFile::create(directory);
+    let file = file.with_context(|| {
+        let directory = directory.display();
+        format!("no file to count calls in can be made in {directory}")
+    })?;
+    Ok(Tallies::new(file))
 }
 
 /// What looks after certificates.
