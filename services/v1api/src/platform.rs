@@ -113,12 +113,19 @@ const COOKIE_USES: &[(&str, CookieUse)] = &[
     ("/auth-redirect", CookieUse::Ignored),
     ("/complete", CookieUse::Ignored),
     ("/git", CookieUse::Ignored),
+    ("/github", CookieUse::Ignored),
     ("/.well-known", CookieUse::Ignored),
     ("/openapi.json", CookieUse::Ignored),
     ("/docs", CookieUse::Ignored),
     ("/healthz", CookieUse::Ignored),
     ("/readyz", CookieUse::Ignored),
 ];
+
+/// Whether everybody may call a path, whatever token comes along: what GitHub calls, and where it sends
+/// browsers back to.
+pub(crate) fn is_open(path: &str) -> bool {
+    is_below(path, "/github")
+}
 
 /// What a session's cookie is to a platform route.
 pub(crate) fn cookie_use(path: &str) -> CookieUse {
@@ -258,9 +265,17 @@ mod tests {
             ("/api/users/7/accounts", CookieUse::Credentials),
             ("/v1/users/me", CookieUse::Credentials),
             ("/docs", CookieUse::Ignored),
+            ("/github/installed", CookieUse::Ignored),
         ] {
             assert_eq!(cookie_use(path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn what_github_calls_is_open_and_what_is_asked_about_it_is_not() {
+        assert!(is_open("/github/webhooks"));
+        assert!(!is_open("/v1/accounts/acc_1/github/install"));
+        assert!(!is_open("/git/acc_1/shop.git/info/refs"));
     }
 
     #[test]

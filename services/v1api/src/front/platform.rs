@@ -229,7 +229,7 @@ impl Worker {
     ) -> Result<(Option<Rc<str>>, Option<Rc<Known>>), ApiError> {
         let session = self.session(request).await?;
         let token = session.as_deref().or_else(|| bearer(request));
-        let known = if service == AUTH {
+        let known = if service == AUTH || platform::is_open(request.uri().path()) {
             self.advice(token).await
         } else if service == GIT && token.is_none() {
             // Git sends a key as a password. Whether it is one is for the service to judge; where it

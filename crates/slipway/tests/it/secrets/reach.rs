@@ -6,7 +6,7 @@ use crate::harness::{Up, text};
 
 /// What any process of the machine may ask for: whether a service is well, how it counts, which
 /// routes it has, and public keys.
-const OPEN: [&str; 14] = [
+const OPEN: [&str; 15] = [
     "/healthz",
     "/readyz",
     "/metrics",
@@ -21,6 +21,7 @@ const OPEN: [&str; 14] = [
     "/auth/reset",
     "/auth/verify",
     "/oauth/device",
+    "/github/installed",
 ];
 
 /// Where the credentials are in the body, so that one without them is no request at all.
