@@ -45,18 +45,21 @@ impl Rotated {
         if self.max_size == 0 || self.size == 0 || fits {
             return Ok(());
         }
-        if self.keep == 0 {
-            fs::remove_file(&self.path)?;
-        } else {
-            for number in (1..self.keep).rev() {
-                let (from, to) = (self.numbered(number), self.numbered(number + 1));
-                if from.exists() {
-                    fs::rename(from, to)?;
-                }
-            }
-            fs::rename(&self.path, self.numbered(1))?;
+        // Somebody may have put the file elsewhere without a word: then there is nothing to put away.
+        if self.path.try_exists()? {
+            self.put_away()?;
         }
         self.reopen()
+    }
+
+    fn put_away(&self) -> io::Result<()> {
+        if self.keep == 0 {
+            return unless_gone(fs::remove_file(&self.path));
+        }
+        for number in (1..self.keep).rev() {
+            unless_gone(fs::rename(self.numbered(number), self.numbered(number + 1)))?;
+        }
+        unless_gone(fs::rename(&self.path, self.numbered(1)))
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
@@ -75,6 +78,14 @@ impl Write for Rotated {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// What isn't there needn't be put away.
+fn unless_gone(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 
@@ -106,6 +117,37 @@ mod tests {
         file.make_room(5).unwrap();
         file.write_all(b"five\n").unwrap();
         assert_eq!(read("access.log").unwrap(), "five\n");
+    }
+
+    #[test]
+    fn a_file_that_somebody_took_away_is_followed_by_a_new_one() {
+        for keep in [0, 2] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("access.log");
+            let mut file = Rotated::open(path.clone(), 10, keep).unwrap();
+            let mut put = |line: &str| {
+                file.make_room(line.len() as u64)?;
+                file.write_all(line.as_bytes())
+            };
+            let read = |name: &str| fs::read_to_string(directory.path().join(name)).ok();
+            put("one..\n").unwrap();
+            put("two..\n").unwrap();
+            let before = read("access.log.1");
+            fs::remove_file(&path).unwrap();
+            put("three\n").unwrap();
+            assert_eq!(read("access.log").as_deref(), Some("three\n"));
+            assert_eq!(
+                read("access.log.1"),
+                before,
+                "nothing is moved on for nothing"
+            );
+            // What can't be opened is tried again.
+            fs::remove_dir_all(directory.path()).unwrap();
+            put("four.\n").unwrap_err();
+            fs::create_dir(directory.path()).unwrap();
+            put("five.\n").unwrap();
+            assert_eq!(read("access.log").as_deref(), Some("five.\n"));
+        }
     }
 
     #[test]
