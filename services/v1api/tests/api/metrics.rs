@@ -1,5 +1,6 @@
 //! What operators see of what passes.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use testkit::{eventually_async, on_both_backends};
@@ -53,7 +54,7 @@ on_both_backends! {
     }
 
     async fn what_is_under_way_and_what_fails_is_measured(backend: Backend) {
-        let world = World::with(&backend, &[("http.workers", "1"), ("gateway.upstream_timeout", "200ms")]).await;
+        let world = World::with(&backend, &[("http.workers", "1")]).await;
         let (address, end, was_asked) = held().await;
         world.name_location(json!({ "upstream": format!("http://{address}") })).await;
         let key = world.key("service:location:read");
@@ -65,13 +66,15 @@ on_both_backends! {
         world.until_measured(&[r#"gateway_upstream_in_flight{service="v1api",target_service="location"} 0"#]).await;
         // It takes every connection and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let change = json!({ "upstream": format!("http://{}", silent.local_addr().unwrap()) });
+        let change = json!({ "upstream": format!("http://{}", silent.local_addr().unwrap()), "timeout": 1 });
         testkit::expect(200, world.change_location(&change)).await;
         eventually_async("its circuit opens", || async {
-            let answer = world.call(Method::GET, "/x", &key).send().await.unwrap();
+            let calls = (0..8).map(|_| world.call(Method::GET, "/x", &key).send());
+            let answers = join_all(calls).await;
+            let refused = answers.into_iter().any(|answer| answer.unwrap().status() == 503);
             let metrics = world.metrics().await;
             let open = r#"gateway_upstream_circuits_open{service="v1api",target_service="location"} 1"#;
-            (answer.status() == 503 && metrics.lines().any(|line| line == open)).then_some(())
+            (refused && metrics.lines().any(|line| line == open)).then_some(())
         }).await;
         let metrics = world.metrics().await;
         for reason in ["timeout", "circuit_open"] {

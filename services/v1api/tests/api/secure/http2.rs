@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use h2::client::ResponseFuture;
 use reqwest::Method;
 use serde_json::Value;
 use testkit::{Backend, eventually_async, expect, on_both_backends};
@@ -22,11 +23,11 @@ async fn serving(
 }
 
 /// A gateway by TLS, with an app whose one connection the test answers itself: it has come for a request of
-/// `begin`, which was sent until it did.
+/// `begin`, which was sent until one wasn't answered by anybody else.
 async fn by_hand<T>(
     backend: &Backend,
-    begin: impl AsyncFn(&Secured, &App) -> T,
-) -> (Secured, TcpStream, T) {
+    begin: impl AsyncFn(&Secured, &App) -> (ResponseFuture, T),
+) -> (Secured, TcpStream, (ResponseFuture, T)) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (secured, app) = (Secured::start(backend).await, App::new("shop"));
     let first = Upstream::saying("x").await;
@@ -38,11 +39,10 @@ async fn by_hand<T>(
         .await;
     drop(first);
     loop {
-        let begun = begin(&secured, &app).await;
-        let accepted =
-            tokio::time::timeout(std::time::Duration::from_millis(300), listener.accept()).await;
-        if let Ok(accepted) = accepted {
-            return (secured, accepted.unwrap().0, begun);
+        let (mut answer, begun) = begin(&secured, &app).await;
+        tokio::select! {
+            accepted = listener.accept() => return (secured, accepted.unwrap().0, (answer, begun)),
+            _ = &mut answer => {}
         }
     }
 }
@@ -200,10 +200,10 @@ on_both_backends! {
     }
 
     async fn a_stop_finishes_what_is_under_way_and_takes_no_more(backend: Backend) {
-        let (secured, mut upstream, (mut send, answer)) = by_hand(&backend, async |secured: &Secured, app: &App| {
+        let (secured, mut upstream, (answer, mut send)) = by_hand(&backend, async |secured: &Secured, app: &App| {
             let mut send = secured.http2(&app.host()).await;
             let (answer, _) = send.send_request(get(&app.host(), "/slow"), true).unwrap();
-            (send, answer)
+            (answer, send)
         }).await;
         read_until(&mut upstream, "/slow").await;
         let stopping = tokio::spawn(secured.world.stop());
