@@ -6,7 +6,7 @@ CREATE TABLE acme_accounts (
 );
 -- Hosts that certificates are got for, and the certificate of each once there is one; its key is sealed.
 CREATE TABLE acme_certificates (
-    host TEXT PRIMARY KEY,
+    host TEXT COLLATE "C" PRIMARY KEY,
     chain TEXT,
     sealed_key BYTEA,
     not_after TIMESTAMP,
@@ -22,8 +22,8 @@ CREATE INDEX acme_certificates_due ON acme_certificates (due_at);
 CREATE INDEX acme_certificates_seq ON acme_certificates (seq);
 -- What a host shows to prove that it leads here (RFC 8555, section 8.3).
 CREATE TABLE acme_challenges (
-    host TEXT NOT NULL,
-    token TEXT NOT NULL,
+    host TEXT COLLATE "C" NOT NULL,
+    token TEXT COLLATE "C" NOT NULL,
     content TEXT NOT NULL,
     created_at TIMESTAMP NOT NULL,
     PRIMARY KEY (host, token)

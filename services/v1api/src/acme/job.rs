@@ -5,21 +5,21 @@ use common::random;
 use common::time::{Span, Time};
 
 use super::order::{Made, OrderError};
-use super::{Acme, Wanted, place, store};
+use super::{Acme, UNHEARD, Wanted, place, store};
 
 /// The longest wait after orders that failed: whoever leads her domain here later than she has shown it to be
 /// hers shouldn't wait much longer.
 pub(super) const LONGEST_WAIT: Span = Span::hours(6);
-/// How long no order is made once the maker has had enough of them.
-const RATE_PAUSE: Span = Span::hours(1);
+/// The shortest wait after an order that was one too many for the maker.
+const RATE_WAIT: Span = Span::hours(1);
 
 impl Acme {
-    /// Orders a certificate, if it is still wanted.
+    /// Orders a certificate, if it is still wanted and no other order has taken this one's place.
     pub(crate) async fn order(&self, job: Job, cx: JobContext) -> JobResult {
-        let Wanted { host } = job.payload()?;
-        let of = host.clone();
-        let failures = cx.db.read(move |db| store::failures(db, &of)).await;
-        let Some(failures) = failures.map_err(JobError::retry)? else {
+        let Wanted { host, round } = job.payload()?;
+        let (of, again) = (host.clone(), cx.clock.now() + UNHEARD);
+        let begun = cx.db.write(move |db| store::begin(db, &of, round, again));
+        let Some(failures) = begun.await.map_err(JobError::retry)? else {
             return Ok(());
         };
         let made = tokio::select! {
@@ -32,13 +32,16 @@ impl Acme {
             Ok(made) => self.keep(&host, made, job, now).await,
             Err(error) => Err(error),
         };
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(error) => self
-                .put_off(&host, &error, failures, now)
-                .await
-                .map_err(JobError::retry),
-        }
+        let Err(error) = outcome else {
+            return Ok(());
+        };
+        let due_at = now + wait_after(&error, self.retry, failures);
+        tracing::warn!(certificate.host = host, certificate.next_try = %due_at, error = %error, "a certificate can't be got");
+        let why = error.to_string();
+        let noted = cx
+            .db
+            .write(move |db| store::put_failure(db, &host, round, &why, due_at));
+        noted.await.map_err(JobError::retry)
     }
 
     async fn keep(&self, host: &str, made: Made, job: Job, now: Time) -> Result<(), OrderError> {
@@ -78,29 +81,16 @@ impl Acme {
         }
         Ok(())
     }
+}
 
-    /// Notes why an order failed. The next one is twice as far off as this one was.
-    async fn put_off(
-        &self,
-        host: &str,
-        error: &OrderError,
-        failures: i64,
-        now: Time,
-    ) -> Result<(), diesel::result::Error> {
-        let paused = error.is_rate_limit().then(|| now + RATE_PAUSE);
-        let due_at = (now + wait(self.retry, failures)).max(paused.unwrap_or(now));
-        tracing::warn!(certificate.host = host, certificate.next_try = %due_at, error = %error, "a certificate can't be got");
-        let (host, why) = (host.to_owned(), error.to_string());
-        self.context
-            .db
-            .write(move |db| {
-                store::put_failure(db, &host, &why, due_at)?;
-                match paused {
-                    Some(until) => store::pause(db, until),
-                    None => Ok(()),
-                }
-            })
-            .await
+/// How long to wait after an order that failed like this. Most limits of makers are of one host or one registered
+/// domain, and none says which it is: other hosts go on, or whoever brings one over its limit would hold them up.
+fn wait_after(error: &OrderError, first: Span, failures: i64) -> Span {
+    let wait = wait(first, failures);
+    if error.is_rate_limit() {
+        wait.max(RATE_WAIT)
+    } else {
+        wait
     }
 }
 
@@ -118,6 +108,19 @@ fn wait(first: Span, failures: i64) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_maker_that_has_had_enough_is_given_an_hour() {
+        let problem = serde_json::json!({
+            "type": "urn:ietf:params:acme:error:rateLimited", "detail": "no more", "status": 429,
+        });
+        let problem = serde_json::from_value(problem).unwrap();
+        let enough = OrderError::Acme(instant_acme::Error::Api(problem));
+        let first = Span::minutes(5);
+        assert_eq!(wait_after(&enough, first, 0), Span::hours(1));
+        assert!(wait_after(&enough, first, 20) >= LONGEST_WAIT);
+        assert!(wait_after(&OrderError::Invalid, first, 0) < Span::minutes(6));
+    }
 
     #[test]
     fn failures_are_followed_by_longer_waits_up_to_hours() {

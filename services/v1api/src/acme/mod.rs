@@ -12,7 +12,9 @@ mod order;
 mod settings;
 mod store;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chassis::Context;
 use chassis::db::Db;
@@ -32,12 +34,18 @@ pub(crate) use settings::AcmeSettings;
 pub(crate) const ORDER: &str = "acme.order";
 /// How often an order is begun by a worker in the place of one that died.
 pub(crate) const ATTEMPTS: u32 = 3;
-/// When another order is made, if nothing is heard of one.
+/// When another order is enqueued in the place of one that hasn't begun: that one's job may have been lost.
+const UNBEGUN: Span = Span::hours(6);
+/// When another order is enqueued, if nothing is heard of one that has begun.
 const UNHEARD: Span = Span::minutes(30);
 /// The path of what a host shows to the maker, without the token.
 const CHALLENGE: &str = "/.well-known/acme-challenge/";
 /// How many challenges are looked for at once: the path is open to everybody.
 const LOOKS: usize = 2;
+/// For how long a look waits for its turn; then it is given up.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
+/// How long after a host became known it is ordered for: by then every gateway's routes have it.
+const SETTLED: Span = Span::milliseconds(500);
 /// The longest token that is looked for.
 const LONGEST_TOKEN: usize = 128;
 
@@ -45,6 +53,8 @@ const LONGEST_TOKEN: usize = 128;
 #[derive(Debug, Serialize, Deserialize)]
 struct Wanted {
     host: String,
+    /// An order of another round than the host's own is out of date.
+    round: i64,
 }
 
 /// Gets certificates, and keeps those that were got; cheap to clone.
@@ -55,7 +65,7 @@ pub(crate) struct Acme {
     certificates: Certificates,
     platform: Option<String>,
     retry: Span,
-    look: std::time::Duration,
+    look: Duration,
     looks: Arc<Semaphore>,
 }
 
@@ -134,13 +144,11 @@ impl Acme {
         self.context.db.write(move |db| acme.plan_in(db, now)).await
     }
 
-    /// The hosts that want a certificate, in order.
-    fn wanted(&self, db: &mut Db) -> Result<Vec<String>, diesel::result::Error> {
+    /// The hosts that want a certificate.
+    fn wanted(&self, db: &mut Db) -> Result<BTreeSet<String>, diesel::result::Error> {
         let mut wanted = store::verified_domains(db)?;
         wanted.extend(self.platform.clone());
         wanted.retain(|host| !self.certificates.in_files(host));
-        wanted.sort();
-        wanted.dedup();
         Ok(wanted)
     }
 
@@ -148,15 +156,18 @@ impl Acme {
         // Of gateways that look at once one plans, the others find it done.
         chassis::db::lock(db, "acme")?;
         let (wanted, known) = (self.wanted(db)?, store::hosts(db)?);
-        for host in known.iter().filter(|host| !wanted.contains(host)) {
+        for host in known.difference(&wanted) {
             store::remove(db, host)?;
         }
-        for host in wanted.iter().filter(|host| !known.contains(host)) {
-            store::add(db, host, now)?;
+        for host in wanted.difference(&known) {
+            store::add(db, host, now + SETTLED)?;
         }
         for (host, round) in store::due(db, now)? {
             let round = round + 1;
-            let payload = serde_json::json!(Wanted { host: host.clone() });
+            let payload = serde_json::json!(Wanted {
+                host: host.clone(),
+                round,
+            });
             enqueue(
                 db,
                 &NewJob {
@@ -170,7 +181,7 @@ impl Acme {
                 },
                 now,
             )?;
-            store::begin(db, &host, round, now + UNHEARD)?;
+            store::plan(db, &host, round, now + UNBEGUN)?;
         }
         Ok(())
     }
@@ -219,10 +230,15 @@ impl Acme {
         Ok(())
     }
 
+    /// Whether this is the platform's host, and a certificate is got for it.
+    pub(crate) fn is_platform(&self, host: &str) -> bool {
+        self.platform.as_deref() == Some(host)
+    }
+
     /// What a host shows to the maker of certificates for this token, if anything.
     pub(crate) async fn shown(&self, host: &str, token: &str) -> Option<String> {
-        // Whoever asks for many waits for herself.
-        let _turn = self.looks.acquire().await.ok()?;
+        let turn = tokio::time::timeout(LONGEST_TURN, self.looks.acquire());
+        let _turn = turn.await.ok()?.ok()?;
         let (host, token) = (host.to_owned(), token.to_owned());
         let found = self
             .context

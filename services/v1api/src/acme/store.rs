@@ -1,5 +1,7 @@
 //! Accounts, certificates and challenges in the database.
 
+use std::collections::BTreeSet;
+
 use chassis::db::Db;
 use chassis::on_backend;
 use common::time::{Span, Time};
@@ -46,12 +48,12 @@ pub(super) fn forget_account(db: &mut Db, directory: &str) -> QueryResult<()> {
 }
 
 /// The domains of accounts' own that have been shown to be so.
-pub(super) fn verified_domains(db: &mut Db) -> QueryResult<Vec<String>> {
-    domain_routes::table
+pub(super) fn verified_domains(db: &mut Db) -> QueryResult<BTreeSet<String>> {
+    let domains: Vec<_> = domain_routes::table
         .filter(domain_routes::dropped.eq(false))
-        .order(domain_routes::domain)
         .select(domain_routes::domain)
-        .load(db)
+        .load(db)?;
+    Ok(domains.into_iter().collect())
 }
 
 /// Whether a domain has been shown to be its account's.
@@ -65,19 +67,19 @@ pub(super) fn is_verified(db: &mut Db, domain: &str) -> QueryResult<bool> {
 }
 
 /// The hosts that certificates are got for.
-pub(super) fn hosts(db: &mut Db) -> QueryResult<Vec<String>> {
-    acme_certificates::table
-        .order(acme_certificates::host)
+pub(super) fn hosts(db: &mut Db) -> QueryResult<BTreeSet<String>> {
+    let hosts: Vec<_> = acme_certificates::table
         .select(acme_certificates::host)
-        .load(db)
+        .load(db)?;
+    Ok(hosts.into_iter().collect())
 }
 
-/// Begins to get certificates for a host.
-pub(super) fn add(db: &mut Db, host: &str, now: Time) -> QueryResult<()> {
+/// Begins to get certificates for a host, the first one from this time on.
+pub(super) fn add(db: &mut Db, host: &str, due_at: Time) -> QueryResult<()> {
     let seq = next_seq(db)?;
     let row = (
         acme_certificates::host.eq(host),
-        acme_certificates::due_at.eq(now),
+        acme_certificates::due_at.eq(due_at),
         acme_certificates::round.eq(0),
         acme_certificates::failures.eq(0),
         acme_certificates::seq.eq(seq),
@@ -96,7 +98,7 @@ pub(super) fn remove(db: &mut Db, host: &str) -> QueryResult<()> {
         .map(drop)
 }
 
-/// A host whose time has come, and how often an order has been begun for it.
+/// The hosts whose time has come, each with its round.
 pub(super) fn due(db: &mut Db, now: Time) -> QueryResult<Vec<(String, i64)>> {
     acme_certificates::table
         .filter(acme_certificates::due_at.le(now))
@@ -106,8 +108,9 @@ pub(super) fn due(db: &mut Db, now: Time) -> QueryResult<Vec<(String, i64)>> {
         .load(db)
 }
 
-/// Begins another order: if nothing is heard of it, the next one is due at `again`.
-pub(super) fn begin(db: &mut Db, host: &str, round: i64, again: Time) -> QueryResult<()> {
+/// Plans the order of a round, which makes those before it out of date. If it isn't begun, the next one is due
+/// at `again`.
+pub(super) fn plan(db: &mut Db, host: &str, round: i64, again: Time) -> QueryResult<()> {
     diesel::update(acme_certificates::table.find(host))
         .set((
             acme_certificates::round.eq(round),
@@ -117,31 +120,35 @@ pub(super) fn begin(db: &mut Db, host: &str, round: i64, again: Time) -> QueryRe
         .map(drop)
 }
 
-/// How many orders in a row have failed; none if the host is no longer wanted.
-pub(super) fn failures(db: &mut Db, host: &str) -> QueryResult<Option<i64>> {
-    acme_certificates::table
-        .find(host)
-        .select(acme_certificates::failures)
-        .first(db)
-        .optional()
+/// Begins the order of a round, and tells how many in a row have failed before it; none if the host is no
+/// longer wanted, or the round is over. If nothing is heard of it, the next one is due at `again`.
+pub(super) fn begin(db: &mut Db, host: &str, round: i64, again: Time) -> QueryResult<Option<i64>> {
+    let row = acme_certificates::table.find(host);
+    let begun = diesel::update(row.filter(acme_certificates::round.eq(round)))
+        .set(acme_certificates::due_at.eq(again))
+        .execute(db)?;
+    if begun == 0 {
+        return Ok(None);
+    }
+    row.select(acme_certificates::failures).first(db).optional()
 }
 
-/// Notes that an order failed, and when the next one is due.
-pub(super) fn put_failure(db: &mut Db, host: &str, why: &str, due_at: Time) -> QueryResult<()> {
-    diesel::update(acme_certificates::table.find(host))
+/// Notes that the order of a round failed, which ends the round, and when the next one is due.
+pub(super) fn put_failure(
+    db: &mut Db,
+    host: &str,
+    round: i64,
+    why: &str,
+    due_at: Time,
+) -> QueryResult<()> {
+    let row = acme_certificates::table.find(host);
+    diesel::update(row.filter(acme_certificates::round.eq(round)))
         .set((
+            acme_certificates::round.eq(round + 1),
             acme_certificates::failures.eq(acme_certificates::failures + 1),
             acme_certificates::last_error.eq(why),
             acme_certificates::due_at.eq(due_at),
         ))
-        .execute(db)
-        .map(drop)
-}
-
-/// Lets no order begin before this time.
-pub(super) fn pause(db: &mut Db, until: Time) -> QueryResult<()> {
-    diesel::update(acme_certificates::table.filter(acme_certificates::due_at.lt(until)))
-        .set(acme_certificates::due_at.eq(until))
         .execute(db)
         .map(drop)
 }
@@ -154,11 +161,12 @@ pub(super) struct Kept<'a> {
     pub(super) due_at: Time,
 }
 
-/// Keeps a host's new certificate, if the host is still wanted.
+/// Keeps a host's new certificate, which ends the round, if the host is still wanted.
 pub(super) fn put_certificate(db: &mut Db, host: &str, kept: &Kept<'_>) -> QueryResult<bool> {
     let seq = next_seq(db)?;
     let put = diesel::update(acme_certificates::table.find(host))
         .set((
+            acme_certificates::round.eq(acme_certificates::round + 1),
             acme_certificates::chain.eq(kept.chain),
             acme_certificates::sealed_key.eq(kept.sealed_key),
             acme_certificates::not_after.eq(kept.not_after),
@@ -259,31 +267,67 @@ mod tests {
     }
 
     on_both_backends! {
-        async fn a_maker_that_has_had_enough_is_asked_by_nobody(backend: Backend) {
+        async fn a_failure_puts_off_no_other_host(backend: Backend) {
             let db = database(&backend).await;
-            let (now, later) = (Time::from_unix(1000), Time::from_unix(5000));
-            let due_at = async |time: Time| {
-                let due: Vec<_> = db.read(move |db| due(db, time)).await.unwrap();
-                due.into_iter().map(|(host, _)| host).collect::<Vec<_>>()
-            };
-            db.write(move |db| {
+            let at = Time::from_unix;
+            let due = db.write(move |db| {
                 for host in ["a.example", "b.example", "c.example"] {
-                    add(db, host, now)?;
+                    add(db, host, at(1000))?;
                 }
-                begin(db, "c.example", 1, Time::from_unix(9000))
-            })
-            .await
-            .unwrap();
-            assert_eq!(due_at(now).await, ["a.example", "b.example"]);
+                plan(db, "a.example", 1, at(9000))?;
+                plan(db, "c.example", 1, at(9000))?;
+                put_failure(db, "a.example", 1, "enough", at(5000))?;
+                [1000, 4999, 5000, 9000].into_iter().map(|time| {
+                    let mut due: Vec<_> = due(db, at(time))?.into_iter().map(|(host, _)| host).collect();
+                    due.sort();
+                    Ok(due.join(" "))
+                }).collect::<QueryResult<Vec<_>>>()
+            }).await.unwrap();
+            assert_eq!(due, ["b.example", "b.example", "a.example b.example", "a.example b.example c.example"]);
+        }
+
+        async fn each_round_is_ordered_for_once_whatever_else_was_enqueued(backend: Backend) {
+            let db = database(&backend).await;
+            let at = Time::from_unix;
             db.write(move |db| {
-                put_failure(db, "a.example", "enough", later)?;
-                pause(db, later)
-            })
-            .await
-            .unwrap();
-            assert_eq!(due_at(Time::from_unix(4999)).await, [""; 0]);
-            assert_eq!(due_at(later).await.len(), 2);
-            assert_eq!(due_at(Time::from_unix(9000)).await.len(), 3);
+                add(db, "a.example", at(1000))?;
+                plan(db, "a.example", 1, at(5000))?;
+                plan(db, "a.example", 2, at(9000))?;
+                assert_eq!(begin(db, "a.example", 1, at(2000))?, None, "another has been planned since");
+                assert_eq!(due(db, at(8999))?, [], "and what is out of date changes nothing");
+                assert_eq!(begin(db, "a.example", 2, at(2000))?, Some(0));
+                assert_eq!(due(db, at(2000))?.len(), 1, "its time runs from its beginning");
+                // A worker that takes over from one that died.
+                assert_eq!(begin(db, "a.example", 2, at(3000))?, Some(0));
+                put_failure(db, "a.example", 2, "why", at(4000))?;
+                assert_eq!(begin(db, "a.example", 2, at(9000))?, None, "it has failed");
+                put_failure(db, "a.example", 2, "late", at(9000))?;
+                assert_eq!(due(db, at(4000))?, [("a.example".to_owned(), 3)], "that is known already");
+                plan(db, "a.example", 4, at(9000))?;
+                assert_eq!(begin(db, "a.example", 4, at(9000))?, Some(1));
+                let made = Kept { chain: "chain", sealed_key: b"sealed", not_after: at(9000), due_at: at(8000) };
+                assert!(put_certificate(db, "a.example", &made)?);
+                assert_eq!(begin(db, "a.example", 4, at(9000))?, None, "it has been made");
+                assert_eq!(begin(db, "b.example", 4, at(9000))?, None, "nobody wants it");
+                Ok::<_, diesel::result::Error>(())
+            }).await.unwrap();
+        }
+
+        async fn hosts_are_compared_as_they_are_written(backend: Backend) {
+            let db = database(&backend).await;
+            // In this order by their bytes, in another by the rules of languages.
+            let written = ["a-b.example", "a.example", "aa.example", "xn--a.example"];
+            let (hosts, certificates) = db.write(move |db| {
+                for host in written {
+                    add(db, host, Time::from_unix(1000))?;
+                    let time = Time::from_unix(2000);
+                    put_certificate(db, host, &Kept { chain: "", sealed_key: b"", not_after: time, due_at: time })?;
+                }
+                Ok::<_, diesel::result::Error>((hosts(db)?, certificates(db)?))
+            }).await.unwrap();
+            assert_eq!(hosts, written.map(str::to_owned).into());
+            let certificates: Vec<_> = certificates.into_iter().map(|row| row.host).collect();
+            assert_eq!(certificates, written);
         }
 
         async fn a_host_that_is_forgotten_keeps_nothing(backend: Backend) {

@@ -248,7 +248,11 @@ impl Worker {
         let trip = note.as_ref().map(|note| Rc::clone(&note.trip));
         let (inward, request) = Inward::of(request);
         let secure = &self.gateway.secure;
-        let place = match self.shown(request.request()).await {
+        let shown = match self.challenged(request.request()) {
+            Some((acme, host, token)) => acme.shown(&host, token).await,
+            None => None,
+        };
+        let place = match shown {
             Some(content) => Place::Shown(content),
             None => self.place(request.request()),
         };
@@ -304,14 +308,19 @@ impl Worker {
         Ok(response)
     }
 
-    /// What a host of ours shows to the maker of its certificate.
-    async fn shown(&self, request: &HttpRequest) -> Option<String> {
+    /// The host and the token, if a request may be that of a maker of certificates. Hosts that none is got
+    /// for are told here, so that nobody makes the database work by names of her own.
+    fn challenged<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+    ) -> Option<(&'a Acme, Cow<'a, str>, &'a str)> {
         let acme = self.gateway.acme.as_ref()?;
         let token = acme::token(request.uri().path())?;
         // One that can't be read isn't answered for; the rest of the way says so.
         site(&self.gateway.hosts, request).ok()?;
         let host = crate::hosts::host_name(authority(request)?).ok()?;
-        acme.shown(&host, token).await
+        let is_ours = acme.is_platform(&host) || self.view.now().has_domain(&host);
+        is_ours.then_some((acme, host, token))
     }
 
     /// Decides by host, then by path.

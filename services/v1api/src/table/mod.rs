@@ -112,6 +112,11 @@ impl Table {
         Some((domain, self.environments.get(&domain.environment_id)?))
     }
 
+    /// Whether a host is a domain of an account's own, wherever it leads.
+    pub(crate) fn has_domain(&self, host: &str) -> bool {
+        self.domains.contains_key(host)
+    }
+
     /// The app that an environment runs.
     pub(crate) fn environment(&self, id: &EnvironmentId) -> Option<&Arc<AppRoute>> {
         self.environments.get(id)

@@ -96,6 +96,21 @@ async fn kept(world: &World, host: &str) -> Option<Kept> {
     rows.await.unwrap().pop()
 }
 
+/// The hosts that show something to the maker.
+async fn challenges(world: &World) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Shown {
+        #[diesel(sql_type = Text)]
+        host: String,
+    }
+    let context = world.harness.platform().context("v1api").unwrap();
+    let rows = context
+        .db
+        .read(|db| diesel::sql_query("SELECT host FROM acme_challenges").load::<Shown>(db));
+    let rows = rows.await.unwrap();
+    rows.into_iter().map(|row| row.host).collect()
+}
+
 /// The sealed credentials of the one account.
 async fn account(world: &World) -> Vec<u8> {
     #[derive(QueryableByName)]
@@ -124,6 +139,7 @@ on_both_backends! {
         assert_eq!(names(&certificate), [format!("DNSName({DOMAIN})")]);
         assert_eq!(shown(&world, PLATFORM).await, None, "not for the platform's host unless it is set");
         // Of what the maker looks at nothing stays, and the app has its paths to itself again.
+        assert_eq!(challenges(&world).await, [""; 0]);
         let path = "/.well-known/acme-challenge/some-token";
         let answer = world.on(DOMAIN, Method::GET, path).send().await.unwrap();
         assert_eq!(answer.text().await.unwrap(), "the shop");
@@ -133,6 +149,33 @@ on_both_backends! {
         world.tell(app.verified(DOMAIN), 3).await;
         assert_ne!(made(&world, DOMAIN).await, certificate);
         assert!(!maker.log().contains("panic"), "{}", maker.log());
+        world.stop().await;
+    }
+
+    async fn only_hosts_that_certificates_are_got_for_show_anything_to_the_maker(backend: Backend) {
+        let ([world], _maker) = gateways(&backend, &[], &[]).await;
+        let (app, upstream) = (App::new("shop"), Upstream::saying("the shop").await);
+        world.tell(app.created(), 1).await;
+        world.tell(app.live(&[upstream.address]), 1).await;
+        world.tell(app.verified(DOMAIN), 1).await;
+        made(&world, DOMAIN).await;
+        let (app_host, stranger) = (app.host(), "stranger.example");
+        let hosts = [DOMAIN, PLATFORM, &app_host, stranger];
+        let rows: Vec<_> = hosts.iter().map(|host| format!("('{host}', 'token', 'proof', '2026-01-01 00:00:00')")).collect();
+        let rows = rows.join(", ");
+        let context = world.harness.platform().context("v1api").unwrap();
+        context.db.write(move |db| {
+            let insert = format!("INSERT INTO acme_challenges (host, token, content, created_at) VALUES {rows}");
+            diesel::sql_query(insert).execute(db).map(drop)
+        }).await.unwrap();
+        let ask = async |host: &str| {
+            let answer = world.on(host, Method::GET, "/.well-known/acme-challenge/token").send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        assert_eq!(ask(DOMAIN).await, (200, "proof".into()));
+        assert_eq!(ask(&app_host).await, (200, "the shop".into()), "its host has no certificate of its own");
+        assert_eq!(ask(stranger).await.0, 421);
+        assert_ne!(ask(PLATFORM).await.1, "proof", "none is got for it unless it is set");
         world.stop().await;
     }
 
