@@ -36,7 +36,7 @@ async fn gateways<const N: usize>(
     for _ in 0..N {
         worlds.push(World::replica(backend, issuer.clone(), &settings).await);
     }
-    let maker = maker.start(worlds[0].address.port(), variables);
+    let maker = maker.start(worlds[0].address.port(), variables).await;
     let worlds = worlds
         .try_into()
         .unwrap_or_else(|_| unreachable!("as many as were started"));
@@ -263,7 +263,7 @@ on_both_backends! {
             ("gateway.acme.agree_to_terms", "true"), ("gateway.acme.platform", "true"), ("gateway.acme.look", "50ms"),
             ("gateway.acme.retry", "100ms"),
         ]).await;
-        let maker = maker.start(secured.world.address.port(), &[]);
+        let maker = maker.start(secured.world.address.port(), &[]).await;
         let app = App::new("shop");
         secured.world.tell(app.created(), 1).await;
         secured.world.tell(app.verified("a.apps.example"), 1).await;
