@@ -39,7 +39,9 @@ pub(crate) struct Report {
     pub(crate) repo: Option<String>,
     pub(crate) commit_id: Option<String>,
     pub(crate) state: BuildState,
-    /// GitHub's number of the deployment, once there is one.
+    /// GitHub's number of the deployment, once there is one. It comes from the work, which holds no
+    /// lock, so what events write leaves it alone.
+    #[diesel(skip_update)]
     pub(crate) deployment_id: Option<i64>,
     pub(crate) created_at: Time,
 }

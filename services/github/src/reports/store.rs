@@ -17,7 +17,7 @@ pub(crate) fn find(db: &mut Db, build: &BuildId) -> QueryResult<Option<Report>> 
         .optional()
 }
 
-/// Keeps what is known. The caller holds the build's lock.
+/// Keeps what is known but the deployment's number. The caller holds the build's lock.
 pub(crate) fn save(db: &mut Db, report: &Report) -> QueryResult<()> {
     let row = reports::table.find(&report.build_id);
     let known = diesel::update(row).set(report).execute(db)?;
@@ -40,4 +40,34 @@ pub(crate) fn set_deployment(db: &mut Db, build: &BuildId, id: i64) -> QueryResu
 /// Removes those from before this time.
 pub(crate) fn remove_before(db: &mut Db, before: Time) -> QueryResult<usize> {
     diesel::delete(reports::table.filter(reports::created_at.lt(before))).execute(db)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::event::BuildState;
+    use common::id::AccountId;
+    use common::time::Clock;
+
+    testkit::on_both_backends! {
+        async fn what_is_heard_meanwhile_does_not_forget_the_deployment(backend: Backend) {
+            let migrations = chassis::migrations!(
+                "../../migrations/github/postgres",
+                "../../migrations/github/sqlite"
+            );
+            let database = backend.database("github", Some(migrations)).await;
+            let now = Clock::system().now();
+            let mut report = Report::new(&BuildId::new(now), &AccountId::new(now), now);
+            let kept = database.write(move |db| {
+                save(db, &report)?;
+                set_deployment(db, &report.build_id, 7)?;
+                // Read before the number was there.
+                report.state = BuildState::Live;
+                save(db, &report)?;
+                find(db, &report.build_id)
+            });
+            let kept = kept.await.unwrap().unwrap();
+            assert_eq!((kept.state, kept.deployment_id), (BuildState::Live, Some(7)));
+        }
+    }
 }
