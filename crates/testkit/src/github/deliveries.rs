@@ -77,7 +77,7 @@ impl Github {
             &json!({
                 "ref": format!("refs/heads/{branch}"), "before": before, "after": after,
                 "created": false, "deleted": gone, "forced": false,
-                "repository": found.shown(), "installation": { "id": installation },
+                "repository": found.shown_pushed(), "installation": { "id": installation },
                 "pusher": { "name": "octocat", "email": "octocat@example.com" },
                 "head_commit": (!gone).then(|| json!({ "id": after, "message": "A change" })),
             }),

@@ -73,9 +73,21 @@ impl Repository {
 
     /// As the API shows it.
     pub(super) fn shown(&self) -> Value {
+        self.shown_of(&json!({ "login": self.owner }))
+    }
+
+    /// As a push shows it: the owner is a Git user as well, with a name and an address.
+    pub(super) fn shown_pushed(&self) -> Value {
+        self.shown_of(&json!({
+            "name": self.owner, "email": format!("{}@users.noreply.github.com", self.owner),
+            "login": self.owner, "id": self.id + 1_000,
+        }))
+    }
+
+    fn shown_of(&self, owner: &Value) -> Value {
         json!({
             "id": self.id, "name": self.name, "full_name": self.full_name(), "private": true,
-            "owner": { "login": self.owner }, "default_branch": self.default_branch,
+            "owner": owner, "default_branch": self.default_branch,
             "archived": false, "disabled": false,
         })
     }

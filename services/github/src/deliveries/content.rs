@@ -35,6 +35,8 @@ pub(crate) struct Push {
 /// Where a repository was, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Moved {
+    /// Its number, which stays.
+    pub(crate) id: u64,
     pub(crate) from_owner: String,
     pub(crate) from_repo: String,
     pub(crate) owner: String,
@@ -77,6 +79,7 @@ struct Numbered {
 
 #[derive(Deserialize)]
 struct Repository {
+    id: u64,
     name: String,
     owner: Owner,
     default_branch: Option<String>,
@@ -84,9 +87,18 @@ struct Repository {
 
 #[derive(Deserialize)]
 struct Owner {
-    // A push says `name` where other events say `login`.
-    #[serde(alias = "name")]
     login: Option<String>,
+    // The owner of what was pushed to is a Git user as well, who has a `name`: the login.
+    name: Option<String>,
+}
+
+impl Repository {
+    /// Owner and name.
+    fn named(&self) -> Option<(&str, &str)> {
+        let Owner { login, name } = &self.owner;
+        let owner = login.as_deref().or(name.as_deref())?;
+        Some((owner, &self.name))
+    }
 }
 
 /// The longest name of a branch that is kept, in bytes.
@@ -102,13 +114,10 @@ pub(crate) fn read(event: &str, body: &[u8]) -> Result<Option<Read>, serde_json:
     let Some(installation) = &body.installation else {
         return Ok(None);
     };
-    let named = body.repository.as_ref().and_then(|repository| {
-        let owner = repository.owner.login.as_deref()?;
-        Some((owner, repository.name.as_str()))
-    });
+    let named = body.repository.as_ref().and_then(Repository::named);
     let content = match (event, named) {
         ("push", Some((owner, repo))) => pushed(&body, owner, repo),
-        ("repository", Some((owner, repo))) => moved(&body, owner, repo),
+        ("repository", Some(named)) => moved(&body, named),
         ("installation", _) => Content::Installation,
         ("installation_target", _) => renamed(&body),
         _ => nothing("The delivery names no repository"),
@@ -154,7 +163,8 @@ fn pushed(body: &Body, owner: &str, repo: &str) -> Content {
     })
 }
 
-fn moved(body: &Body, owner: &str, repo: &str) -> Content {
+fn moved(body: &Body, (owner, repo): (&str, &str)) -> Content {
+    let id = body.repository.as_ref().map(|repository| repository.id);
     let text = |path: &str| {
         body.changes
             .pointer(path)
@@ -168,8 +178,9 @@ fn moved(body: &Body, owner: &str, repo: &str) -> Content {
             .map(|login| (login, repo.to_owned())),
         _ => return nothing("Nothing that concerns builds has changed"),
     };
-    match from {
-        Some((from_owner, from_repo)) => Content::Moved(Moved {
+    match id.zip(from) {
+        Some((id, (from_owner, from_repo))) => Content::Moved(Moved {
+            id,
             from_owner,
             from_repo,
             owner: owner.to_owned(),
@@ -203,7 +214,7 @@ mod tests {
     fn a_push_to_a_branch_is_one_and_tags_and_deletions_say_why_they_are_not() {
         let mut body = json!({
             "ref": "refs/heads/feature/x", "after": "a".repeat(40), "deleted": false,
-            "repository": { "name": "shop", "owner": { "name": "acme" }, "default_branch": "main" },
+            "repository": { "id": 1, "name": "shop", "owner": { "name": "acme" }, "default_branch": "main" },
             "installation": { "id": 7 },
         });
         let Some(Content::Push(push)) = content("push", &body) else {
@@ -231,11 +242,51 @@ mod tests {
         assert!(read("push", b"{").is_err() && read("push", b"[]").is_err());
     }
 
+    /// The example of "Webhook events and payloads", shortened by fields of kinds that others have.
+    #[test]
+    fn githubs_own_example_of_a_push_is_read() {
+        let body = json!({
+            "ref": "refs/heads/main",
+            "before": "f95f852bd8fca8fcc58a9a2d6c842781e32a215e",
+            "after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+            "repository": {
+                "id": 186_853_002, "node_id": "MDEwOlJlcG9zaXRvcnkxODY4NTMwMDI=",
+                "name": "Hello-World", "full_name": "Codertocat/Hello-World", "private": false,
+                "owner": {
+                    "name": "Codertocat",
+                    "email": "21031067+Codertocat@users.noreply.github.com",
+                    "login": "Codertocat", "id": 21_031_067, "type": "User", "site_admin": false
+                },
+                "created_at": 1_557_933_565, "pushed_at": 1_557_933_657,
+                "default_branch": "main", "master_branch": "main"
+            },
+            "pusher": {
+                "name": "Codertocat",
+                "email": "21031067+Codertocat@users.noreply.github.com"
+            },
+            "sender": { "login": "Codertocat", "id": 21_031_067, "type": "User" },
+            "installation": { "id": 7, "node_id": "MDIzOkludGVncmF0aW9u" },
+            "created": false, "deleted": false, "forced": false, "base_ref": null,
+            "compare": "https://github.com/Codertocat/Hello-World/compare/f95f852bd8fc...6113728f27ae",
+            "commits": [], "head_commit": null
+        });
+        let read = read("push", body.to_string().as_bytes()).unwrap().unwrap();
+        assert_eq!(read.repository.as_deref(), Some("Codertocat/Hello-World"));
+        let Content::Push(push) = read.content else {
+            panic!("no push");
+        };
+        assert_eq!(
+            (push.owner.as_str(), push.default_branch.as_str()),
+            ("Codertocat", "main")
+        );
+        assert_eq!(push.commit, "6113728f27ae82c7b1a177c8d03f9e96e0adf246");
+    }
+
     #[test]
     fn renames_and_transfers_say_where_the_repository_was() {
         let body = |action: &str, changes: Value| {
             json!({ "action": action, "changes": changes, "installation": { "id": 7 },
-                "repository": { "name": "new", "owner": { "login": "acme" } } })
+                "repository": { "id": 1, "name": "new", "owner": { "login": "acme" } } })
         };
         let from = |body: &Value| match content("repository", body) {
             Some(Content::Moved(moved)) => Some((moved.from_owner, moved.from_repo)),
