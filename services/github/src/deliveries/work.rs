@@ -209,25 +209,37 @@ impl Work<'_> {
 
     /// Tells what a repository is called now, which may be another name than the delivery's.
     async fn moved(&self, moved: Moved) -> JobResult {
-        match self
-            .github
-            .find(self.account(), &moved.owner, &moved.repo)
-            .await
-        {
-            Ok((_, now)) => {
-                let event = GithubEvent::RepositoryMoved(RepositoryMoved {
-                    account_id: self.account().clone(),
-                    from_owner: moved.from_owner,
-                    from_repo: Some(moved.from_repo),
-                    owner: now.owner.login,
-                    repo: Some(now.name),
-                });
-                self.finish(Done::applied(), vec![event]).await
-            }
+        let (owner, repo) = (&moved.owner, &moved.repo);
+        let now = match self.github.find(self.account(), owner, repo).await {
+            Ok((_, now)) => now,
             Err(SourceError::NotInstalled | SourceError::Suspended) => {
                 let reason = "The account doesn't reach the repository where it is now";
-                self.finish(Done::nothing(reason), Vec::new()).await
+                return self.finish(Done::nothing(reason), Vec::new()).await;
             }
+            Err(error) => return Err(failed(error)),
+        };
+        if now.id != moved.id || self.is_taken(&moved).await? {
+            let reason = "Another repository has one of the names by now";
+            return self.finish(Done::nothing(reason), Vec::new()).await;
+        }
+        let event = GithubEvent::RepositoryMoved(RepositoryMoved {
+            account_id: self.account().clone(),
+            from_owner: moved.from_owner,
+            from_repo: Some(moved.from_repo),
+            owner: now.owner.login,
+            repo: Some(now.name),
+        });
+        self.finish(Done::applied(), vec![event]).await
+    }
+
+    /// Whether another repository is called now what this one was: projects that name it mean the other.
+    async fn is_taken(&self, moved: &Moved) -> Result<bool, JobError> {
+        let (owner, repo) = (&moved.from_owner, &moved.from_repo);
+        match self.github.find(self.account(), owner, repo).await {
+            Ok((_, there)) => Ok(there.id != moved.id),
+            // The name leads nowhere, or where no project of the account's could build from.
+            Err(SourceError::NotInstalled) => Ok(false),
+            Err(SourceError::Suspended) => Ok(true),
             Err(error) => Err(failed(error)),
         }
     }
@@ -239,6 +251,10 @@ impl Work<'_> {
         let Some(found) = found.map_err(JobError::retry)? else {
             return self.installation().await;
         };
+        if self.is_on_another(&renamed.from).await? {
+            let reason = "Another owner has the name by now";
+            return self.finish(Done::nothing(reason), Vec::new()).await;
+        }
         let event = GithubEvent::RepositoryMoved(RepositoryMoved {
             account_id: self.account().clone(),
             from_owner: renamed.from,
@@ -248,5 +264,22 @@ impl Work<'_> {
         });
         self.finish(Done::applied(), vec![event]).await?;
         self.installation().await
+    }
+
+    /// Whether another of the account's installations is on an owner who is called that now: projects
+    /// that name her mean the other.
+    async fn is_on_another(&self, login: &str) -> Result<bool, JobError> {
+        let own = self.github.installations(self.account()).await;
+        for other in own.map_err(failed)? {
+            if other.id == self.delivery.installation_id {
+                continue;
+            }
+            let found = self.github.app.installation(other.id).await;
+            let found = found.map_err(JobError::retry)?;
+            if found.is_some_and(|found| found.account.login.eq_ignore_ascii_case(login)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

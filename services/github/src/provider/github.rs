@@ -49,7 +49,8 @@ impl Github {
         Ok((installation, found))
     }
 
-    async fn installations(
+    /// The account's installations, as they were when last heard of.
+    pub(crate) async fn installations(
         &self,
         account: &AccountId,
     ) -> Result<Vec<installations::Installation>, SourceError> {

@@ -8,15 +8,15 @@ use common::role::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Backend;
-use testkit::github::{Delivery, Repository};
+use testkit::github::Delivery;
 
 use super::Scene;
 use crate::support::{self, Person};
 
-const NONE: &str = "0000000000000000000000000000000000000000";
+pub(super) const NONE: &str = "0000000000000000000000000000000000000000";
 
 impl Scene {
-    async fn deliver(&self, delivery: &Delivery) -> (u16, Value) {
+    pub(super) async fn deliver(&self, delivery: &Delivery) -> (u16, Value) {
         // Each at a time of its own, by which the log is in order.
         self.world
             .clock
@@ -27,7 +27,7 @@ impl Scene {
         (status, response.json().await.unwrap())
     }
 
-    async fn log(&self, account: &AccountId, person: &Person) -> Vec<Value> {
+    pub(super) async fn log(&self, account: &AccountId, person: &Person) -> Vec<Value> {
         let path = format!("/v1/accounts/{account}/github/deliveries?limit=100");
         let (status, body) = self
             .world
@@ -38,7 +38,12 @@ impl Scene {
     }
 
     /// The newest entry of the log, once there are so many and none waits.
-    async fn settled(&self, account: &AccountId, person: &Person, count: usize) -> Vec<Value> {
+    pub(super) async fn settled(
+        &self,
+        account: &AccountId,
+        person: &Person,
+        count: usize,
+    ) -> Vec<Value> {
         testkit::eventually_async("the deliveries are worked off", async || {
             let log = self.log(account, person).await;
             let over = log.iter().all(|delivery| delivery["state"] != "queued");
@@ -47,7 +52,7 @@ impl Scene {
         .await
     }
 
-    async fn head(&self) -> String {
+    pub(super) async fn head(&self) -> String {
         self.source.git(&["rev-parse", "HEAD"]).await
     }
 }
@@ -275,43 +280,5 @@ async fn a_delivery_is_seen_and_sent_again_by_the_account_it_concerns_alone() {
         asked[0].trigger, asked[1].trigger,
         "a second run asks for a build of its own"
     );
-    scene.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_renamed_or_given_away_repository_is_told_by_the_name_it_has_now() {
-    let scene = Scene::start(Backend::sqlite()).await;
-    let (account, person, _) = scene.connected().await;
-    let directory = scene.source.path().join(".git");
-    let called = |owner: &str, name: &str| Repository {
-        former: vec!["acme/shop".into(), "acme/store".into()],
-        ..Repository::new(1, owner, name, directory.clone())
-    };
-    scene.github.add_repository(called("acme", "store"));
-    let renamed = json!({ "repository": { "name": { "from": "shop" } } });
-    let first = scene.github.repository_event("renamed", 1, &renamed);
-    // Renamed once more before the first delivery comes.
-    scene.github.add_repository(Repository {
-        former: vec!["acme/shop".into(), "acme/store".into()],
-        ..called("acme", "market")
-    });
-    scene.deliver(&first).await;
-    scene.settled(&account, &person, 1).await;
-    let moved = testkit::eventually("the new name is told", || {
-        scene
-            .world
-            .heard()
-            .into_iter()
-            .find_map(|event| match event {
-                GithubEvent::RepositoryMoved(moved) => Some(moved),
-                _ => None,
-            })
-    })
-    .await;
-    assert_eq!(
-        (moved.from_repo.as_deref(), moved.repo.as_deref()),
-        (Some("shop"), Some("market"))
-    );
-    assert_eq!(moved.account_id, account);
     scene.end().await;
 }

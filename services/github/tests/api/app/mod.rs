@@ -3,6 +3,7 @@
 mod calls;
 mod deliveries;
 mod installations;
+mod moves;
 mod reports;
 mod sources;
 
