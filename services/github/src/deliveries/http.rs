@@ -1,10 +1,13 @@
 //! `POST /github/webhooks`
 
+use std::time::Duration;
+
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::{Bytes, BytesMut};
 use chassis::http::ApiError;
 use common::problem::Problem;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::SemaphorePermit;
@@ -19,6 +22,9 @@ use crate::State;
 const LONGEST: usize = 25 << 20;
 /// Up to how many bytes a body is read without waiting for a turn.
 const SHORT: usize = 256 * 1024;
+
+/// How long a whole body may take: GitHub gives up on a delivery after ten seconds itself.
+const LONGEST_TIME: Duration = Duration::from_secs(10);
 
 /// What became of a delivery.
 #[derive(Debug, Serialize, ToSchema)]
@@ -36,6 +42,7 @@ pub(crate) struct ReceivedBody {
         (status = 200, description = "It was here before, or concerns nobody", body = ReceivedBody),
         (status = 400, description = "`invalid_delivery`"),
         (status = 401, description = "`invalid_signature`"),
+        (status = 408, description = "`delivery_too_slow`: it took more than ten seconds"),
         (status = 413, description = "More than 25 MiB"),
         (status = 501, description = "`github_not_configured`"),
     ))]
@@ -56,7 +63,8 @@ pub(crate) async fn receive(
         .filter(|(id, event)| is_plain(id) && is_plain(event))
         .ok_or_else(|| invalid("A delivery has a name and an event"))?;
     let _turn = turn(&state, &request)?;
-    let body = read(payload, &request).await?;
+    let limit = announced(&request).unwrap_or(SHORT).min(LONGEST);
+    let body = read(payload, limit, LONGEST_TIME).await?;
     if !signature::is_good(secret, signature, &body) {
         return Err(unsigned());
     }
@@ -100,6 +108,11 @@ fn too_large() -> ApiError {
     Problem::new(413, "payload_too_large", detail).into()
 }
 
+fn too_slow() -> ApiError {
+    let detail = "The delivery takes longer than any of GitHub's";
+    Problem::new(408, "delivery_too_slow", detail).into()
+}
+
 fn is_plain(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
@@ -131,10 +144,22 @@ fn turn<'a>(
     }
 }
 
-async fn read(mut payload: web::Payload, request: &HttpRequest) -> Result<web::BytesMut, ApiError> {
-    let limit = announced(request).unwrap_or(SHORT).min(LONGEST);
-    let mut body = web::BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+/// The body, if it is no longer than this and comes in this time: whoever sends it isn't known yet,
+/// and may hold the turn of another.
+async fn read<S, E>(body: S, limit: usize, time: Duration) -> Result<BytesMut, ApiError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let reading = tokio::time::timeout(time, collect(body, limit));
+    reading.await.unwrap_or_else(|_elapsed| Err(too_slow()))
+}
+
+async fn collect<S, E>(mut chunks: S, limit: usize) -> Result<BytesMut, ApiError>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    let mut body = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_broken| invalid("The body ended early"))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large());
@@ -142,4 +167,33 @@ async fn read(mut payload: web::Payload, request: &HttpRequest) -> Result<web::B
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    type Chunk = Result<Bytes, std::convert::Infallible>;
+
+    fn status(read: Result<BytesMut, ApiError>) -> u16 {
+        use actix_web::ResponseError as _;
+        read.unwrap_err().status_code().as_u16()
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_sent_for_ever_is_given_up() {
+        let begun = stream::iter([Ok(Bytes::from_static(b"{"))]);
+        let endless = begun.chain(stream::pending::<Chunk>());
+        let read = read(endless, 10, Duration::from_millis(1)).await;
+        assert_eq!(status(read), 408);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        let chunks = || stream::iter(vec![Chunk::Ok(Bytes::from_static(b"12")); 2]);
+        let whole = read(chunks(), 4, LONGEST_TIME).await.unwrap();
+        assert_eq!(whole, "1212");
+        assert_eq!(status(read(chunks(), 3, LONGEST_TIME).await), 413);
+    }
 }
