@@ -160,7 +160,13 @@ fn key(outcome: &DeliveryId, run: i32) -> String {
     format!("{outcome}/{run}")
 }
 
-/// Has a delivery worked off once more.
+/// Holds what came of a delivery, so that it isn't begun anew by two at once.
+pub(crate) fn lock(db: &mut Db, outcome: &DeliveryId) -> QueryResult<()> {
+    chassis::db::lock(db, &format!("delivery:{outcome}"))
+}
+
+/// Has a delivery worked off once more, if it is one that anything is done about. The caller holds
+/// the lock, and has read the outcome since.
 pub(crate) fn again(
     db: &mut Db,
     delivery: &Delivery,

@@ -83,8 +83,14 @@ fn try_again(db: &mut Db, delivery: &Delivery, now: Time) -> QueryResult<()> {
     if known.digest != delivery.digest {
         return Ok(());
     }
-    for mut outcome in store::failed(db, &known.id)? {
-        super::again(db, &known, &mut outcome, now)?;
+    for id in store::failed(db, &known.id)? {
+        super::lock(db, &id)?;
+        // Somebody may have had it tried again while this waited for the lock.
+        let failed =
+            store::outcome(db, &id)?.filter(|(outcome, _)| outcome.state == OutcomeState::Failed);
+        if let Some((mut outcome, _)) = failed {
+            super::again(db, &known, &mut outcome, now)?;
+        }
     }
     Ok(())
 }

@@ -45,12 +45,13 @@ pub(crate) fn outcome(db: &mut Db, id: &DeliveryId) -> QueryResult<Option<(Outco
         .optional()
 }
 
-/// What has failed of a delivery.
-pub(crate) fn failed(db: &mut Db, delivery: &str) -> QueryResult<Vec<Outcome>> {
+/// What has failed of a delivery, in the order in which locks are taken.
+pub(crate) fn failed(db: &mut Db, delivery: &str) -> QueryResult<Vec<DeliveryId>> {
     outcomes::table
         .filter(outcomes::delivery_id.eq(delivery))
         .filter(outcomes::state.eq(OutcomeState::Failed))
-        .select(Outcome::as_select())
+        .order(outcomes::id.asc())
+        .select(outcomes::id)
         .load(db)
 }
 
