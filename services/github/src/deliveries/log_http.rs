@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
+use super::content::Content;
 use super::{Delivery, Outcome, OutcomeState, store};
 use crate::State;
 
@@ -128,6 +129,8 @@ enum RedeliverError {
     NotFound,
     #[error("the delivery is being worked off")]
     UnderWay,
+    #[error("nothing is done about such a delivery")]
+    NothingToDo,
     #[error("the database failed")]
     Db(#[from] diesel::result::Error),
 }
@@ -140,6 +143,10 @@ impl From<RedeliverError> for ApiError {
                 let detail = "The delivery is being worked off already";
                 Problem::conflict("delivery_under_way", detail).into()
             }
+            RedeliverError::NothingToDo => {
+                let detail = "Nothing is done about such a delivery; its `reason` says why";
+                Problem::conflict("nothing_to_do", detail).into()
+            }
             RedeliverError::Db(error) => error.into(),
         }
     }
@@ -151,7 +158,7 @@ impl From<RedeliverError> for ApiError {
     responses(
         (status = 202, description = "The delivery, queued", body = DeliveryBody),
         (status = 404, description = "The account has had no such delivery"),
-        (status = 409, description = "`delivery_under_way`"),
+        (status = 409, description = "`delivery_under_way`, or `nothing_to_do`"),
     ))]
 pub(crate) async fn redeliver(
     member: AccountMember<Developer, BuildsWrite>,
@@ -163,12 +170,15 @@ pub(crate) async fn redeliver(
     let delivery = state
         .db
         .write(move |db| {
-            chassis::db::lock(db, &format!("delivery:{}", path.delivery_id))?;
+            super::lock(db, &path.delivery_id)?;
             let found = store::outcome(db, &path.delivery_id)?
                 .filter(|(outcome, _)| outcome.account_id == member.account_id);
             let (mut outcome, delivery) = found.ok_or(RedeliverError::NotFound)?;
             if outcome.state == OutcomeState::Queued {
                 return Err(RedeliverError::UnderWay);
+            }
+            if let Content::Nothing { .. } = delivery.content()? {
+                return Err(RedeliverError::NothingToDo);
             }
             super::again(db, &delivery, &mut outcome, now)?;
             let action = "github.delivery.redelivered";

@@ -253,17 +253,17 @@ async fn a_delivery_is_seen_and_sent_again_by_the_account_it_concerns_alone() {
         .deliver(&scene.github.push(1, "main", NONE, &scene.head().await))
         .await;
     let log = scene.settled(&account, &person, 1).await;
-    let id = log[0]["id"].as_str().unwrap();
     assert_eq!(scene.log(&other, &stranger).await, Vec::<Value>::new());
-    let again = async |account: &AccountId, person: &Person| {
+    let again = async |account: &AccountId, person: &Person, entry: &Value| {
+        let id = entry["id"].as_str().unwrap();
         let path = format!("/v1/accounts/{account}/github/deliveries/{id}/redeliver");
         scene
             .world
             .ask(Method::POST, &path, Some(&person.token), Some(json!({})))
             .await
     };
-    assert_eq!(again(&other, &stranger).await.0, 404);
-    let (status, body) = again(&account, &person).await;
+    assert_eq!(again(&other, &stranger, &log[0]).await.0, 404);
+    let (status, body) = again(&account, &person, &log[0]).await;
     assert_eq!(
         (status, &body["delivery"]["run"]),
         (202, &json!(2)),
@@ -279,6 +279,18 @@ async fn a_delivery_is_seen_and_sent_again_by_the_account_it_concerns_alone() {
     assert_ne!(
         asked[0].trigger, asked[1].trigger,
         "a second run asks for a build of its own"
+    );
+    // Of a deleted branch there is nothing to do the second time either.
+    scene
+        .deliver(&scene.github.push(1, "old", &scene.head().await, NONE))
+        .await;
+    let log = scene.settled(&account, &person, 2).await;
+    assert_eq!(log[0]["state"], "nothing");
+    let (status, body) = again(&account, &person, &log[0]).await;
+    assert_eq!(
+        (status, &body["code"]),
+        (409, &json!("nothing_to_do")),
+        "{body}"
     );
     scene.end().await;
 }
