@@ -5,6 +5,7 @@
 //! branch holds is asked anew. So one that comes late, twice or out of order does no harm.
 
 pub(crate) mod content;
+mod failure;
 pub(crate) mod http;
 pub(crate) mod log_http;
 pub(crate) mod receive;

@@ -2,16 +2,16 @@
 
 use chassis::calls::Calls;
 use chassis::events::emit;
-use chassis::jobs::{Job, JobError, JobResult, Workers};
+use chassis::jobs::{JobError, Workers};
 use common::api::project::{Pushed, PushedAnswer};
 use common::event::{GithubEvent, RepositoryMoved, RepositoryPushed};
 use common::id::AccountId;
 use common::time::Time;
 
 use super::content::{Content, Moved, OwnerRenamed, Push};
+use super::failure::Failure;
 use super::{Delivery, Done, JOB, Outcome, OutcomeState, Task, store};
 use crate::State;
-use crate::app::GithubError;
 use crate::installations::{self, Change};
 use crate::provider::{Github, SourceError};
 
@@ -27,7 +27,10 @@ pub(crate) fn workers(workers: Workers, state: State, calls: Calls) -> Workers {
     workers
         .worker(JOB, CONCURRENCY, ATTEMPTS, move |job, _| {
             let (state, calls) = (state.clone(), calls.clone());
-            async move { run(&state, &calls, job).await }
+            async move {
+                let task = job.payload()?;
+                run(&state, &calls, task).await.map_err(JobError::from)
+            }
         })
         .on_failed(JOB, |db, job, why, now| {
             let Ok(task) = job.payload::<Task>() else {
@@ -52,20 +55,17 @@ struct Work<'a> {
     task: Task,
 }
 
-async fn run(state: &State, calls: &Calls, job: Job) -> JobResult {
-    let task: Task = job.payload()?;
+async fn run(state: &State, calls: &Calls, task: Task) -> Result<(), Failure> {
     let id = task.outcome.clone();
-    let found = state.db.read(move |db| store::outcome(db, &id)).await;
-    let Some((outcome, delivery)) = found.map_err(JobError::retry)? else {
+    let found = state.db.read(move |db| store::outcome(db, &id)).await?;
+    let Some((outcome, delivery)) = found else {
         return Ok(());
     };
     if outcome.run != task.run {
         return Ok(());
     }
-    let content = delivery.content().map_err(JobError::permanent)?;
-    let github = state.provider.github.as_ref();
-    let github =
-        github.ok_or_else(|| JobError::permanent("no GitHub App is configured any more"))?;
+    let content = delivery.content().map_err(Failure::Unreadable)?;
+    let github = state.provider.github.as_ref().ok_or(Failure::NoApp)?;
     let work = Work {
         state,
         calls,
@@ -83,31 +83,13 @@ async fn run(state: &State, calls: &Calls, job: Job) -> JobResult {
     }
 }
 
-/// Whether trying again may help.
-fn failed(error: SourceError) -> JobError {
-    match error {
-        SourceError::NotInstalled
-        | SourceError::Suspended
-        | SourceError::NotFound { .. }
-        | SourceError::Empty
-        | SourceError::NoSuchRef { .. }
-        | SourceError::Ambiguous { .. }
-        | SourceError::NoDefault { .. } => JobError::permanent(error),
-        SourceError::Github(_)
-        | SourceError::Git(_)
-        | SourceError::Disk(_)
-        | SourceError::Db(_)
-        | SourceError::Token(_) => JobError::retry(error),
-    }
-}
-
 impl Work<'_> {
     fn account(&self) -> &AccountId {
         &self.outcome.account_id
     }
 
     /// Keeps how it ended, and tells what others must know, in one transaction.
-    async fn finish(&self, done: Done, events: Vec<GithubEvent>) -> JobResult {
+    async fn finish(&self, done: Done, events: Vec<GithubEvent>) -> Result<(), Failure> {
         let (task, now) = (self.task.clone(), self.state.clock.now());
         let version = self.version();
         let finishing = self.state.db.write(move |db| {
@@ -117,7 +99,7 @@ impl Work<'_> {
             }
             Ok::<_, diesel::result::Error>(())
         });
-        finishing.await.map_err(JobError::retry)
+        Ok(finishing.await?)
     }
 
     /// What is told of one repository goes by when it was delivered; a second run is news.
@@ -127,7 +109,7 @@ impl Work<'_> {
     }
 
     /// Has the environments built that follow the branch.
-    async fn pushed(&self, push: Push) -> JobResult {
+    async fn pushed(&self, push: Push) -> Result<(), Failure> {
         let found = self
             .github
             .find(self.account(), &push.owner, &push.repo)
@@ -143,7 +125,7 @@ impl Work<'_> {
                     .finish(Done::nothing("The installation is suspended"), Vec::new())
                     .await;
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error.into()),
         };
         let (owner, repo) = (repository.owner.login, repository.name);
         let request = Pushed {
@@ -157,8 +139,7 @@ impl Work<'_> {
         let answer: PushedAnswer = self
             .calls
             .post("project", "/internal/pushes", &request)
-            .await
-            .map_err(JobError::retry)?;
+            .await?;
         let done = Done {
             state: if answer.builds.is_empty() {
                 OutcomeState::Nothing
@@ -180,14 +161,9 @@ impl Work<'_> {
     }
 
     /// Looks how the installation stands.
-    async fn installation(&self) -> JobResult {
+    async fn installation(&self) -> Result<(), Failure> {
         let id = self.delivery.installation_id;
-        let found = self
-            .github
-            .app
-            .installation(id)
-            .await
-            .map_err(JobError::retry)?;
+        let found = self.github.app.installation(id).await?;
         // Tokens from before may be good no more; those from now on are.
         self.github.app.forget_tokens(id);
         let (task, now) = (self.task.clone(), self.state.clock.now());
@@ -204,11 +180,11 @@ impl Work<'_> {
             }
             store::finish(db, (&task.outcome, task.run), &Done::applied(), now)
         });
-        writing.await.map_err(JobError::retry)
+        Ok(writing.await?)
     }
 
     /// Tells what a repository is called now, which may be another name than the delivery's.
-    async fn moved(&self, moved: Moved) -> JobResult {
+    async fn moved(&self, moved: Moved) -> Result<(), Failure> {
         let (owner, repo) = (&moved.owner, &moved.repo);
         let now = match self.github.find(self.account(), owner, repo).await {
             Ok((_, now)) => now,
@@ -216,7 +192,7 @@ impl Work<'_> {
                 let reason = "The account doesn't reach the repository where it is now";
                 return self.finish(Done::nothing(reason), Vec::new()).await;
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error.into()),
         };
         if now.id != moved.id || self.is_taken(&moved).await? {
             let reason = "Another repository has one of the names by now";
@@ -233,22 +209,21 @@ impl Work<'_> {
     }
 
     /// Whether another repository is called now what this one was: projects that name it mean the other.
-    async fn is_taken(&self, moved: &Moved) -> Result<bool, JobError> {
+    async fn is_taken(&self, moved: &Moved) -> Result<bool, Failure> {
         let (owner, repo) = (&moved.from_owner, &moved.from_repo);
         match self.github.find(self.account(), owner, repo).await {
             Ok((_, there)) => Ok(there.id != moved.id),
             // The name leads nowhere, or where no project of the account's could build from.
             Err(SourceError::NotInstalled) => Ok(false),
             Err(SourceError::Suspended) => Ok(true),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// Tells what the owner of all its repositories is called now.
-    async fn owner_renamed(&self, renamed: OwnerRenamed) -> JobResult {
+    async fn owner_renamed(&self, renamed: OwnerRenamed) -> Result<(), Failure> {
         let id = self.delivery.installation_id;
-        let found: Result<_, GithubError> = self.github.app.installation(id).await;
-        let Some(found) = found.map_err(JobError::retry)? else {
+        let Some(found) = self.github.app.installation(id).await? else {
             return self.installation().await;
         };
         if self.is_on_another(&renamed.from).await? {
@@ -268,14 +243,12 @@ impl Work<'_> {
 
     /// Whether another of the account's installations is on an owner who is called that now: projects
     /// that name her mean the other.
-    async fn is_on_another(&self, login: &str) -> Result<bool, JobError> {
-        let own = self.github.installations(self.account()).await;
-        for other in own.map_err(failed)? {
+    async fn is_on_another(&self, login: &str) -> Result<bool, Failure> {
+        for other in self.github.installations(self.account()).await? {
             if other.id == self.delivery.installation_id {
                 continue;
             }
-            let found = self.github.app.installation(other.id).await;
-            let found = found.map_err(JobError::retry)?;
+            let found = self.github.app.installation(other.id).await?;
             if found.is_some_and(|found| found.account.login.eq_ignore_ascii_case(login)) {
                 return Ok(true);
             }
