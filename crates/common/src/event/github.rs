@@ -23,6 +23,14 @@ pub struct RepositoryPushed {
     pub pushed_by: Option<UserId>,
 }
 
+impl RepositoryPushed {
+    /// A branch as one account sees it: several may build from one repository.
+    fn subject(&self) -> String {
+        let account = self.account_id.as_ref().map_or("", AccountId::as_str);
+        format!("{account}:{}/{}#{}", self.owner, self.repo, self.branch)
+    }
+}
+
 /// An installation of the GitHub App that accounts have proved theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstallationState {
@@ -57,7 +65,7 @@ events! {
     /// What the github service tells.
     pub enum GithubEvent from "github" {
         /// A branch has a new commit.
-        Push(RepositoryPushed) = "dev.slipway.github.push" by |push| format!("{}/{}#{}", push.owner, push.repo, push.branch);
+        Push(RepositoryPushed) = "dev.slipway.github.push" by |push| push.subject();
         /// Repositories are called otherwise.
         RepositoryMoved(RepositoryMoved) = "dev.slipway.github.repository.moved"
             by |moved| format!("{}:{}/{}", moved.account_id, moved.from_owner, moved.from_repo.as_deref().unwrap_or("*"));
@@ -67,5 +75,35 @@ events! {
         InstallationChanged(InstallationState) = "dev.slipway.github.installation.changed" by |installation| installation.installation_id;
         /// An installation has ended.
         InstallationDeleted(InstallationState) = "dev.slipway.github.installation.deleted" by |installation| installation.installation_id;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event as _;
+    use crate::time::Clock;
+
+    #[test]
+    fn one_push_is_news_to_each_account_that_shares_the_repository() {
+        let now = Clock::system().now();
+        let subject = |account_id| {
+            let push = RepositoryPushed {
+                account_id,
+                owner: "acme".to_owned(),
+                repo: "shop".to_owned(),
+                branch: "main".to_owned(),
+                commit: None,
+                pushed_by: None,
+            };
+            GithubEvent::Push(push).subject()
+        };
+        let account = AccountId::new(now);
+        assert_eq!(
+            subject(Some(account.clone())),
+            format!("{account}:acme/shop#main")
+        );
+        assert_ne!(subject(Some(account)), subject(Some(AccountId::new(now))));
+        assert_eq!(subject(None), ":acme/shop#main");
     }
 }
