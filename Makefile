@@ -28,6 +28,9 @@ build: ## Build all seven binaries for release
 test: ## Run every test, with PostgreSQL and RabbitMQ found or started (ARGS="-p slipway-auth": only those)
 	@scripts/prerequisites && scripts/services run scripts/test $(ARGS)
 
+fuzz: ## Fuzz what is parsed here, TIME seconds for each target (TIME=60; ARGS="-p slipway-v1api": only that crate's)
+	@scripts/fuzz "$(or $(TIME),60)" $(ARGS)
+
 bench: ## Measure start, memory and the gateway beside nginx and HAProxy (ARGS="--rounds 3")
 	@scripts/bench $(ARGS)
 
