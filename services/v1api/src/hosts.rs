@@ -4,6 +4,9 @@
 //! here rather than guessed at: two parts of the system that read one host differently
 //! are how one tenant's request reaches another.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};

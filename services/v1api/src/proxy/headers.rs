@@ -3,6 +3,7 @@
 //! What is only between two neighbours (RFC 9110, section 7.6.1) stays there; what the gateway
 //! itself says to an upstream can't be said by a client.
 
+use std::borrow::Cow;
 use std::io::{Cursor, Write as _};
 use std::net::IpAddr;
 
@@ -74,10 +75,12 @@ pub(crate) fn pass(head: &mut Head, from: &HeaderMap, policy: Policy, authorized
     let listed = listed_in_connection(from);
     for (name, value) in from {
         let text = name.as_str();
-        if is_ours(text)
-            || is_hop_by_hop(text)
-            || listed.iter().any(|other| other.eq_ignore_ascii_case(text))
-            || is_kept_back(text, policy)
+        // To servers that know headers as variables (CGI, WSGI) an underscore is a dash.
+        let read = dashed(text);
+        if is_ours(&read)
+            || is_hop_by_hop(&read)
+            || is_listed(&listed, text)
+            || is_kept_back(&read, policy)
             || (authorized && text == "authorization")
         {
             continue;
@@ -92,14 +95,17 @@ pub(crate) fn pass(head: &mut Head, from: &HeaderMap, policy: Policy, authorized
     }
 }
 
+fn dashed(name: &str) -> Cow<'_, str> {
+    if name.contains('_') {
+        Cow::Owned(name.replace('_', "-"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
 /// What the gateway says of the client, under these names and no other; framing, which is made
 /// anew; and an expectation, which has been met by then.
 fn is_ours(name: &str) -> bool {
-    // To servers that know headers as variables (CGI, WSGI) an underscore is a dash.
-    is_named_ours(name) || (name.contains('_') && is_named_ours(&name.replace('_', "-")))
-}
-
-fn is_named_ours(name: &str) -> bool {
     matches!(
         name,
         "host"
@@ -199,7 +205,7 @@ pub(crate) fn to_client(from: &[(Bytes, Bytes)], policy: Policy) -> HeaderMap {
     let connection = from
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case(b"connection"))
-        .filter_map(|(_, value)| std::str::from_utf8(value).ok());
+        .map(|(_, value)| &value[..]);
     let listed = listed(connection);
     let mut headers = HeaderMap::with_capacity(from.len() + 4);
     for (name, value) in from {
@@ -209,7 +215,7 @@ pub(crate) fn to_client(from: &[(Bytes, Bytes)], policy: Policy) -> HeaderMap {
         let text = name.as_str();
         if text == "content-length"
             || is_hop_by_hop(text)
-            || listed.iter().any(|other| other.eq_ignore_ascii_case(text))
+            || is_listed(&listed, text)
             || (policy == Policy::Published && is_origin_wide(text))
         {
             continue;
@@ -251,21 +257,30 @@ fn is_hop_by_hop(name: &str) -> bool {
     )
 }
 
-fn listed_in_connection(headers: &HeaderMap) -> Vec<&str> {
-    let values = headers.get_all(header::CONNECTION);
-    listed(values.filter_map(|value| value.to_str().ok()))
+fn listed_in_connection(headers: &HeaderMap) -> Vec<&[u8]> {
+    listed(
+        headers
+            .get_all(header::CONNECTION)
+            .map(HeaderValue::as_bytes),
+    )
 }
 
-/// The names that a `Connection` header adds to those that stay between neighbours.
-fn listed<'a>(values: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+/// The names that a `Connection` header adds to those that stay between neighbours. One that is none
+/// takes nothing away from the others.
+fn listed<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
     values
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
+        .flat_map(|value| value.split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
         .filter(|name| {
-            let usual = ["", "close", "keep-alive", "upgrade"];
+            let usual: [&[u8]; 4] = [b"", b"close", b"keep-alive", b"upgrade"];
             !usual.iter().any(|other| other.eq_ignore_ascii_case(name))
         })
         .collect()
+}
+
+fn is_listed(listed: &[&[u8]], name: &str) -> bool {
+    let mut listed = listed.iter();
+    listed.any(|other| other.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 #[cfg(test)]
@@ -406,6 +421,33 @@ mod tests {
         };
         let expected = "for=\"[2001:db8::1]\";host=\"shop.localhost:8080\";proto=http";
         assert_eq!(forwarded(&v6).all("forwarded"), [expected]);
+    }
+
+    #[test]
+    fn an_underscore_gets_nothing_past_that_a_dash_does_not() {
+        let from = client(&[
+            ("x_http_method_override", "DELETE"),
+            ("x_original_url", "/admin"),
+            ("micro_namespace", "other"),
+            ("transfer_encoding", "chunked"),
+            ("proxy_authorization", "x"),
+            ("x_own", "1"),
+        ]);
+        assert_eq!(passed(&from, Policy::Published).names(), ["x_own"]);
+    }
+
+    #[test]
+    fn what_is_listed_stays_whatever_it_is_listed_with() {
+        let mut from = client(&[("x-secret", "1"), ("x-other", "2")]);
+        let list = HeaderValue::from_bytes(b"\xff, x-secret").unwrap();
+        from.insert(header::CONNECTION, list.clone());
+        assert_eq!(passed(&from, Policy::App).names(), ["x-other"]);
+        let bytes = |value: &HeaderValue| Bytes::copy_from_slice(value.as_bytes());
+        let raw = [
+            (Bytes::from_static(b"Connection"), bytes(&list)),
+            (Bytes::from_static(b"X-Secret"), Bytes::from_static(b"1")),
+        ];
+        assert!(to_client(&raw, Policy::App).is_empty());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod body;
 mod deadlines;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod headers;
 mod health;
 mod http1;

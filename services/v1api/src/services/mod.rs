@@ -1,5 +1,7 @@
 //! Services of the catch-all: those that admins name, and those that accounts publish.
 
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod http;
 pub(crate) mod rules;
 pub(crate) mod store;

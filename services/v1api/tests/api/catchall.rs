@@ -124,13 +124,14 @@ on_both_backends! {
             "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "x-forwarded-port", "forwarded", "x-real-ip",
             "slipway-identity", "slipway-client-address", "slipway-gateway-token", "slipway-anything", "traceparent", "x-original-url",
             "x-http-method-override", "Slipway_Identity", "X_Forwarded_For", "proxy", "micro_namespace",
+            "X_HTTP_Method_Override", "x_own",
         ].map(|name| format!("{name}: 6.6.6.6\r\n")).concat();
         let request = format!("GET /v1/location/x HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n{forged}connection: close\r\n\r\n");
         let answer = raw(world.address, &request).await;
         assert_eq!(status_of(&answer), "200", "{answer}");
         let seen = upstream.last();
         let said: Vec<_> = seen.head.lines().filter(|line| line.contains("6.6.6.6")).collect();
-        assert_eq!(said, ["micro_namespace: 6.6.6.6"], "{}", seen.head);
+        assert_eq!(said, ["x_own: 6.6.6.6"], "{}", seen.head);
         assert_eq!(seen.one("x-forwarded-for"), "127.0.0.1");
         assert_eq!(seen.one("x-forwarded-host"), "localhost");
         assert_eq!(seen.one("x-forwarded-proto"), "http");

@@ -38,6 +38,10 @@ enum State {
         value: u64,
         digits: u8,
     },
+    /// Past white space after the length: an extension may follow, and nothing else.
+    Blank {
+        value: u64,
+    },
     Extension {
         value: u64,
     },
@@ -108,7 +112,10 @@ impl Chunked {
     fn after(&mut self, byte: u8) -> Result<State, BadChunk> {
         Ok(match self.state {
             State::Length { value, digits } => return self.after_length(byte, value, digits),
-            State::Extension { value } if byte == b'\r' => State::LengthLf { value },
+            State::Blank { value } | State::Extension { value } if byte == b'\r' => {
+                State::LengthLf { value }
+            }
+            State::Blank { value } => return self.after_length_ends(byte, value),
             State::Extension { value } => {
                 self.put_aside(byte)?;
                 State::Extension { value }
@@ -137,10 +144,7 @@ impl Chunked {
             b'a'..=b'f' => byte - b'a' + 10,
             b'A'..=b'F' => byte - b'A' + 10,
             b'\r' if digits > 0 => return Ok(State::LengthLf { value }),
-            b';' | b' ' | b'\t' if digits > 0 => {
-                self.put_aside(byte)?;
-                return Ok(State::Extension { value });
-            }
+            _ if digits > 0 => return self.after_length_ends(byte, value),
             _ => return Err(BadChunk::Length),
         };
         if digits == MOST_DIGITS {
@@ -150,6 +154,16 @@ impl Chunked {
             value: value << 4 | u64::from(digit),
             digits: digits + 1,
         })
+    }
+
+    fn after_length_ends(&mut self, byte: u8, value: u64) -> Result<State, BadChunk> {
+        let state = match byte {
+            b';' => State::Extension { value },
+            b' ' | b'\t' => State::Blank { value },
+            _ => return Err(BadChunk::Length),
+        };
+        self.put_aside(byte)?;
+        Ok(state)
     }
 
     fn put_aside(&mut self, byte: u8) -> Result<(), BadChunk> {
@@ -204,6 +218,8 @@ mod tests {
             (b";1\r\n", BadChunk::Length),
             (b"11111111111111111\r\n", BadChunk::Length),
             (b"1\nx", BadChunk::Length),
+            (b"1 1\r\n", BadChunk::Length),
+            (b"1\tx;a\r\n", BadChunk::Length),
             (b"1;a\nx", BadChunk::Aside),
             (b"1\rx", BadChunk::End),
             (b"1\r\nxy\r\n", BadChunk::End),

@@ -30,7 +30,7 @@ impl Head {
         Some(Self { bytes, host: None })
     }
 
-    /// Adds a line. A value that can't be one is left out.
+    /// Adds a line. A name or a value that can't be one is left out.
     pub(crate) fn put(&mut self, name: &str, value: impl AsRef<[u8]>) {
         self.put_all(name, &[value.as_ref()]);
     }
@@ -50,7 +50,7 @@ impl Head {
 
     /// Adds a line whose value comes in pieces.
     pub(crate) fn put_all(&mut self, name: &str, pieces: &[&[u8]]) {
-        if !pieces.iter().all(|piece| is_value(piece)) {
+        if !is_token(name) || !pieces.iter().all(|piece| is_value(piece)) {
             return;
         }
         let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
@@ -101,6 +101,16 @@ pub(crate) fn put_host(bytes: &mut Vec<u8>, span: &mut HostSpan, host: &str) {
     }
 }
 
+/// Whether a text may be a header's name (RFC 9110, section 5.6.2). What comes by HTTP/2 is looked at less
+/// closely: a quotation mark passes there.
+fn is_token(name: &str) -> bool {
+    let is_mark = |byte: &u8| b"-_!#$%&'*+.^`|~".contains(byte);
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || is_mark(&byte))
+}
+
 /// Whether bytes may stand in a header's value: no control character but the tab (RFC 9110,
 /// section 5.5).
 fn is_value(bytes: &[u8]) -> bool {
@@ -121,6 +131,8 @@ mod tests {
         head.put("host", "x");
         head.put("evil", "1\r\nhost: y");
         head.put("evil", "1\nhost: y");
+        head.put("\"evil", "1");
+        head.put("evil: 1\r\nhost", "y");
         head.put_all("forwarded", &[b"for=1", b";host=\0"]);
         head.put_all("traceparent", &[b"00-", b"1"]);
         assert_eq!(

@@ -7,9 +7,9 @@
 
 mod chunked;
 mod exchange;
-mod head;
 #[cfg(test)]
-mod mutations;
+mod fuzz;
+mod head;
 mod response;
 
 pub(crate) use chunked::{Chunked, Decoded};

@@ -3,6 +3,8 @@
 
 pub(crate) mod fetch;
 mod fold;
+#[cfg(test)]
+mod fuzz;
 mod templates;
 
 use std::collections::HashMap;

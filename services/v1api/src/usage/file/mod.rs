@@ -11,6 +11,8 @@
 //! before the database has it, and an entry names the use of its segment that it belongs to.
 
 pub(super) mod adopt;
+#[cfg(test)]
+mod fuzz;
 mod segment;
 #[cfg(test)]
 mod tests;
