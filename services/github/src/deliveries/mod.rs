@@ -6,6 +6,8 @@
 
 pub(crate) mod content;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 pub(crate) mod http;
 pub(crate) mod log_http;
 pub(crate) mod receive;

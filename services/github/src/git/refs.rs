@@ -1,5 +1,8 @@
 //! Names in a repository, and the commits that they stand for.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::collections::BTreeMap;
 
 use super::command::{Git, GitError};
@@ -21,7 +24,9 @@ impl RefName {
         let plain = (1..=255).contains(&text.len())
             && !text.starts_with(['-', '/', '.', '@'])
             && !text.ends_with(['/', '.'])
-            && text.strip_suffix(".lock").is_none()
+            && text
+                .split('/')
+                .all(|part| part.strip_suffix(".lock").is_none())
             && !text.contains("..")
             && !text.contains("@{")
             && !text.contains("//")
@@ -246,6 +251,7 @@ mod tests {
             "x/",
             "a//b",
             "x.lock",
+            "x.lock/y",
             "@",
         ] {
             assert!(RefName::parse(text).is_err(), "{text:?}");

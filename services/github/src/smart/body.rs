@@ -1,5 +1,8 @@
 //! A request's body as it arrives: unpacked if it comes packed, and bounded.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::io::Write as _;
 
 use actix_web::HttpRequest;
