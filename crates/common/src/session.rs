@@ -1,5 +1,8 @@
 //! The cookie by which a browser is known: a secret that stands for a session, and says nothing.
 
+#[cfg(test)]
+mod fuzz;
+
 use crate::digest::sha256_hex;
 use secrecy::{ExposeSecret as _, SecretString};
 

@@ -1,5 +1,8 @@
 //! The trace context that goes with every piece of work (W3C Trace Context).
 
+#[cfg(test)]
+mod fuzz;
+
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
@@ -134,14 +137,19 @@ impl TraceContext {
     }
 }
 
-/// The trace id of a well-formed `traceparent`.
+/// The trace id of a well-formed `traceparent`. Versions to come may add parts; ours has none.
 fn trace_id_of(traceparent: &str) -> Option<Hex<32>> {
     let mut parts = traceparent.split('-');
     let version = Hex::<2>::parse(parts.next()?)?;
-    let trace_id = Hex::parse(parts.next()?)?;
-    let _parent = Hex::<16>::parse(parts.next()?)?;
-    let named = trace_id.bytes().any(|byte| byte != b'0');
-    (&*version != "ff" && named).then_some(trace_id)
+    let trace_id = Hex::<32>::parse(parts.next()?)?;
+    let parent = Hex::<16>::parse(parts.next()?)?;
+    let _flags = Hex::<2>::parse(parts.next()?)?;
+    let known = match &*version {
+        "00" => parts.next().is_none(),
+        version => version != "ff",
+    };
+    let is_named = |id: &str| id.bytes().any(|byte| byte != b'0');
+    (known && is_named(&trace_id) && is_named(&parent)).then_some(trace_id)
 }
 
 #[cfg(test)]
@@ -159,6 +167,9 @@ mod tests {
             "00-xyz",
             "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             &parent.to_uppercase(),
+            &format!("{parent}-01"),
+            parent.strip_suffix("-01").unwrap(),
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
         ] {
             assert_ne!(
                 TraceContext::continuing(Some(broken), "req").trace_id,

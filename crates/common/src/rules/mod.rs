@@ -1,5 +1,7 @@
 //! What a service of the gateway says of its calls, beside its name and who may call it.
 
+#[cfg(test)]
+mod fuzz;
 mod health;
 
 use schemars::JsonSchema;

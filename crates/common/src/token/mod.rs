@@ -2,6 +2,8 @@
 
 mod claims;
 mod crypto;
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod kind;
 mod verify;
