@@ -67,13 +67,7 @@ class Platform:
 
     def settled_memory(self):
         """Resident memory in MiB, once it changes no more."""
-        last, same = None, 0
-        while same < 5:
-            time.sleep(0.2)
-            now = memory_mib(self.process.pid)
-            same = same + 1 if last is not None and abs(now - last) < 0.1 else 0
-            last = now
-        return last
+        return settled(lambda: memory_mib(self.process.pid))
 
     def sign_in(self):
         body = json.loads((self.data / "admin-credentials.json").read_text())
@@ -149,7 +143,20 @@ class Platform:
         publication = {"name": name, "visibility": "account", "scopes": ["read"]}
         self.call("PUT", f"{base}/{project['id']}/environments/{environment}/publication", publication)
         self.become_member()
-        return self.call("POST", "/v1/generate", {"name": "bench", "scopes": [f"service:{name}:read"]})["token"]
+        return self.generate("bench", name)
+
+    def generate(self, name, service):
+        """An API key that may read a service."""
+        return self.call("POST", "/v1/generate", {"name": name, "scopes": [f"service:{service}:read"]})["token"]
+
+    def name_service(self, name, upstream, key=True):
+        """Names an upstream, as an admin, and gives a key for it once calls of it are answered."""
+        body = {"name": name, "upstream": upstream, "scopes": ["read"]}
+        user = self.token
+        self.sign_in()
+        self.call("POST", "/v1/services", body)
+        self.token = user
+        return self.generate(name, name) if key else None
 
     def label(self):
         """What the site's host begins with."""
@@ -164,6 +171,17 @@ class Platform:
         self.call("POST", "/v1/users", {"email": person["email"]})
         self.call("POST", "/v1/invite/accept", {"token": invite})
         self.token = self.call("POST", "/auth/token/refresh")["token"]
+
+
+def settled(measure):
+    """What a figure comes to when it changes no more."""
+    last, same = None, 0
+    while same < 5:
+        time.sleep(0.2)
+        now = measure()
+        same = same + 1 if last is not None and abs(now - last) < 0.1 else 0
+        last = now
+    return last
 
 
 def load(port, path, key, pids, seconds, headers=()):

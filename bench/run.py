@@ -1,34 +1,69 @@
 #!/usr/bin/env python3
 """Measures what the platform costs: start, idle memory, its share of a deployment, the gateway's work
-per request beside nginx and HAProxy, and signing in. All in one run on one machine.
+beside nginx and HAProxy, and signing in. Each part is one run on one machine.
 
     bench/run.py --slipway target/release/slipway --costs target/release/examples/costs
-                 [--seconds N] [--rounds N] [--only platform|identity] [--output FILE]
+                 [--seconds N] [--rounds N] [--only PART…] [--output DIRECTORY]
 
-Needs nginx, HAProxy and wrk. Everything runs on loopback, in a directory that is removed at the end.
+Needs nginx, HAProxy, wrk, h2load and curl. Everything runs on loopback, in a directory that is removed
+at the end. With --output each part writes PART.json there, and gateway.svg draws the ratios.
 """
 
 import argparse
 import json
+import os
 import pathlib
+import platform as machine
 import shutil
 import tempfile
 
-from gateway import compare_with_peers
-from harness import Platform, median_ms
+from bodies import measure_bodies
+from footprint import measure_footprint
+from gateway import measure_costs
 from identity import measure_identity
+from latency import measure_latency
+from platform_costs import measure_platform
+from plot import draw_ratios
+from sockets import measure_sockets
+from stage import Stage, start_with_site
+
+
+def on_a_stage(measure):
+    """A measurement that wants the platform with a site, and the peers."""
+
+    def measured(arguments, directory):
+        platform = start_with_site(arguments.slipway, directory)
+        try:
+            with Stage(platform, directory) as stage:
+                return measure(arguments, stage)
+        finally:
+            platform.delete_all()
+            platform.stop()
+
+    return measured
+
+
+PARTS = {
+    "platform": measure_platform,
+    "gateway": on_a_stage(measure_costs),
+    "latency": on_a_stage(measure_latency),
+    "bodies": on_a_stage(measure_bodies),
+    "sockets": on_a_stage(measure_sockets),
+    "footprint": on_a_stage(measure_footprint),
+    "identity": measure_identity,
+}
 
 
 def main():
     arguments = parse_arguments()
     results = {}
-    for name, measure in [("platform", measure_platform), ("identity", measure_identity)]:
-        if arguments.only in (None, name):
-            results.update(in_a_directory(measure, arguments))
-    text = json.dumps(results, indent=2, ensure_ascii=False)
-    print(text)
+    for name in arguments.only or PARTS:
+        results[name] = in_a_directory(PARTS[name], arguments)
+        print(json.dumps({name: results[name]}, indent=2, ensure_ascii=False), flush=True)
+        if arguments.output:
+            write(arguments.output / f"{name}.json", {"machine": describe_machine(), **results[name]})
     if arguments.output:
-        pathlib.Path(arguments.output).write_text(text + "\n")
+        (arguments.output / "gateway.svg").write_text(draw_ratios(arguments.output))
 
 
 def parse_arguments():
@@ -37,8 +72,8 @@ def parse_arguments():
     parser.add_argument("--costs", required=True, type=pathlib.Path, help="auth's example of that name")
     parser.add_argument("--seconds", type=int, default=8, help="of load per measurement")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["platform", "identity"])
-    parser.add_argument("--output")
+    parser.add_argument("--only", choices=list(PARTS), nargs="+")
+    parser.add_argument("--output", type=pathlib.Path)
     arguments = parser.parse_args()
     arguments.slipway = arguments.slipway.resolve()
     arguments.costs = arguments.costs.resolve()
@@ -55,40 +90,15 @@ def in_a_directory(measure, arguments):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def measure_platform(arguments, directory):
-    first = Platform(arguments.slipway, directory)
-    first_start = first.start()
-    fresh_memory = first.settled_memory()
-    first.sign_in()
-    results = {"first start to ready, ms": round(first_start * 1000)}
-    results["idle memory, MiB"] = fresh_memory
-    results["idle memory after a login, MiB"] = first.settled_memory()
-    first.stop()
-    starts = []
-    for _ in range(arguments.rounds):
-        starts.append(first.start())
-        first.stop()
-    results["start to ready on existing data, ms"] = median_ms(starts)
-
-    first.start()
-    try:
-        site = make_site(directory)
-        deployments = [first.deploy(site, number) for number in range(arguments.rounds)]
-        results["push to live of a static site, ms"] = median_ms(deployments)
-        results["idle memory with one app, MiB"] = first.settled_memory()
-        results.update(compare_with_peers(arguments, directory, first))
-        results["memory after the load, MiB"] = first.settled_memory()
-    finally:
-        first.delete_all()
-        first.stop()
-    return results
+def describe_machine():
+    cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
+    model = next((line.split(":")[1].strip() for line in cpuinfo.splitlines() if line.startswith("model name")), "?")
+    return f"{os.cpu_count()} cores of {model}, {machine.system()} {machine.release()}"
 
 
-def make_site(directory):
-    site = directory / "site"
-    site.mkdir()
-    (site / "index.html").write_text("hello\n" * 20)
-    return site
+def write(path, results):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":
