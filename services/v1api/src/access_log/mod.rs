@@ -2,7 +2,7 @@
 //!
 //! A worker makes the line and puts it into a bounded queue; a thread of its own writes it. If the thread
 //! can't keep up, lines are dropped and counted (`access_log_lines_dropped`), and no call waits. What is in
-//! a line is in [`line`]: neither paths nor queries, in which secrets travel, but the endpoint.
+//! a line is in [`mod@line`]: neither paths nor queries, in which secrets travel, but the endpoint.
 
 mod line;
 mod rotation;
