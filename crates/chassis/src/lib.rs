@@ -12,6 +12,7 @@ pub mod db;
 pub mod events;
 pub mod failpoint;
 pub mod feed;
+pub mod github;
 pub mod http;
 pub mod jobs;
 pub mod members;

@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chassis::github::{ExchangeError, below, exchange};
 use chassis::outbound;
 use chassis::settings::{GithubClient, GithubSettings};
 use common::email::EmailAddress;
@@ -48,18 +49,23 @@ pub enum GithubError {
     BadToken,
 }
 
+impl From<ExchangeError> for GithubError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Unreachable(error) => Self::Unreachable(error),
+            ExchangeError::Status(status) => Self::Failed(status),
+            ExchangeError::Unreadable => Self::Unreadable,
+            ExchangeError::BadCode => Self::BadCode,
+            ExchangeError::Misconfigured(why) => Self::Misconfigured(why),
+        }
+    }
+}
+
 /// Speaks to GitHub as the configured app.
 #[derive(Debug)]
 pub struct Github {
     http: reqwest::Client,
     settings: GithubSettings,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Exchanged {
-    Token { access_token: SecretString },
-    Refused { error: String },
 }
 
 #[derive(Deserialize)]
@@ -148,28 +154,9 @@ impl Github {
         verifier: &str,
     ) -> Result<Profile, GithubError> {
         let app = self.app()?;
-        let url = below(&self.settings.web_url, &["login", "oauth", "access_token"]);
-        let form = [
-            ("client_id", app.id.as_str()),
-            ("client_secret", app.secret.expose()),
-            ("code", code),
-            ("redirect_uri", redirect_uri),
-            ("code_verifier", verifier),
-        ];
-        let request = self.http.post(url).header(ACCEPT, "application/json");
-        let (status, body) = send(request.form(&form)).await?;
-        if status != 200 {
-            return Err(GithubError::Failed(status));
-        }
-        match read(&body)? {
-            Exchanged::Token { access_token } => self.profile(&access_token).await,
-            Exchanged::Refused { error } if error == "bad_verification_code" => {
-                Err(GithubError::BadCode)
-            }
-            Exchanged::Refused { error } => {
-                Err(GithubError::Misconfigured(error.chars().take(64).collect()))
-            }
-        }
+        let bound = [("redirect_uri", redirect_uri), ("code_verifier", verifier)];
+        let token = exchange(&self.http, &self.settings.web_url, &app, code, &bound).await?;
+        self.profile(&token).await
     }
 
     /// Who a token belongs to that somebody sent us: only if it was issued to this app. Else
@@ -246,15 +233,6 @@ fn api(request: RequestBuilder) -> RequestBuilder {
         .header("x-github-api-version", "2022-11-28")
 }
 
-/// A path below a base that may have a path itself.
-fn below(base: &Url, path: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(path);
-    }
-    url
-}
-
 async fn send(request: RequestBuilder) -> Result<(u16, Vec<u8>), GithubError> {
     let unreachable = |error: reqwest::Error| GithubError::Unreachable(error.without_url());
     let response = request.send().await.map_err(unreachable)?;
@@ -311,11 +289,6 @@ mod tests {
             ),
             ("Iv1/..&x", "c#h")
         );
-        let url = below(
-            &github.settings.api_url,
-            &["applications", "Iv1/..&x", "token"],
-        );
-        assert_eq!(url.path(), "/api/v3/applications/Iv1%2F..&x/token");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use chassis::github::below;
 use chassis::outbound;
 use chassis::settings::GithubSettings;
 use common::ExposeSecret as _;
@@ -226,15 +227,6 @@ impl Client {
         }
         news
     }
-}
-
-/// A path below a base that may have a path itself.
-pub(super) fn below(base: &Url, path: &[&str]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(path);
-    }
-    url
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &reqwest::header::HeaderName) -> Option<&'a str> {

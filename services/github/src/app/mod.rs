@@ -15,6 +15,7 @@ mod tokens;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chassis::github::below;
 use chassis::settings::{GithubSettings, Secret};
 use common::time::Clock;
 use url::Url;
@@ -71,13 +72,13 @@ impl App {
 
     /// Where a repository is fetched from.
     pub(crate) fn clone_url(&self, owner: &str, name: &str) -> Url {
-        client::below(&self.0.web_url, &[owner, &format!("{name}.git")])
+        below(&self.0.web_url, &[owner, &format!("{name}.git")])
     }
 
     /// Where a person installs the App; GitHub hands `state` back with her.
     pub(crate) async fn install_url(&self, state: &str) -> Result<Url, GithubError> {
         let page = self.0.page.get_or_try_init(|| self.page()).await?;
-        let mut url = client::below(page, &["installations", "new"]);
+        let mut url = below(page, &["installations", "new"]);
         url.query_pairs_mut().append_pair("state", state);
         Ok(url)
     }

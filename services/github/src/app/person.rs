@@ -3,19 +3,17 @@
 //! Who merely works on one of an organisation's repositories reaches its installation, too; that
 //! doesn't open all others to her. So it must be on herself, or on an organisation that she owns.
 
-use chassis::outbound;
+use std::sync::Arc;
+
+use chassis::github::{ExchangeError, exchange};
 use common::SecretString;
-use reqwest::header::ACCEPT;
 use serde::Deserialize;
 
 use super::ask::{Ask, By};
-use super::client::below;
 use super::{App, GithubError, Installation, OwnerKind};
 
 /// How many pages of somebody's installations are looked at.
 const PAGES: usize = 10;
-/// The longest answer to a code, in bytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Why nothing is proved.
 #[derive(Debug, thiserror::Error)]
@@ -37,11 +35,16 @@ pub(crate) enum ProofError {
     NotOwner,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Exchanged {
-    Token { access_token: SecretString },
-    Refused { error: String },
+impl From<ExchangeError> for ProofError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Unreachable(error) => GithubError::Unreachable(Arc::new(error)).into(),
+            ExchangeError::Status(status) => GithubError::Status(status).into(),
+            ExchangeError::Unreadable => GithubError::Unreadable.into(),
+            ExchangeError::BadCode => Self::BadCode,
+            ExchangeError::Misconfigured(why) => Self::Misconfigured(why),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -67,7 +70,8 @@ impl App {
         code: &str,
         installation: i64,
     ) -> Result<Installation, ProofError> {
-        let token = self.exchange(code).await?;
+        let (http, web_url) = (self.0.client.http(), &self.0.web_url);
+        let token = exchange(http, web_url, &self.0.oauth, code, &[]).await?;
         let found = self
             .reached(&token, installation)
             .await?
@@ -84,45 +88,6 @@ impl App {
             Ok(found)
         } else {
             Err(ProofError::NotOwner)
-        }
-    }
-
-    /// A person's token for the code that she came back with.
-    async fn exchange(&self, code: &str) -> Result<SecretString, ProofError> {
-        let url = below(&self.0.web_url, &["login", "oauth", "access_token"]);
-        let form = [
-            ("client_id", self.0.oauth.id.as_str()),
-            ("client_secret", self.0.oauth.secret.expose()),
-            ("code", code),
-        ];
-        let unreachable = |error: reqwest::Error| {
-            GithubError::Unreachable(std::sync::Arc::new(error.without_url()))
-        };
-        let request = self
-            .0
-            .client
-            .http()
-            .post(url)
-            .header(ACCEPT, "application/json");
-        let response = request.form(&form).send().await.map_err(unreachable)?;
-        let status = response.status().as_u16();
-        let body = outbound::read_limited(response, LONGEST_ANSWER)
-            .await
-            .map_err(unreachable)?
-            .ok_or(GithubError::Unreadable)?;
-        if status != 200 {
-            return Err(GithubError::Status(status).into());
-        }
-        match serde_json::from_slice(&body) {
-            Ok(Exchanged::Token { access_token }) => Ok(access_token),
-            Ok(Exchanged::Refused { error }) if error == "bad_verification_code" => {
-                Err(ProofError::BadCode)
-            }
-            Ok(Exchanged::Refused { error }) => {
-                Err(ProofError::Misconfigured(error.chars().take(64).collect()))
-            }
-            // What can't be read isn't shown: it may hold a token.
-            Err(_unreadable) => Err(GithubError::Unreadable.into()),
         }
     }
 
