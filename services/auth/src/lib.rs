@@ -46,7 +46,7 @@ use std::time::Duration;
 
 use chassis::auth::Verifier;
 use chassis::events::{Handlers, Signals};
-use chassis::settings::{GithubSettings, Named, ServiceSettings, TokenSettings};
+use chassis::settings::{GithubSettings, Named, PublicUrls, ServiceSettings, TokenSettings};
 use chassis::{Assembly, Context, Service};
 use common::event::{AccountEvent, GatewayEvent};
 use common::time::Span;
@@ -60,7 +60,7 @@ use mail::{Links, MailSettings, Mailer, Templates, Ways, Writer};
 use password::Hasher;
 use public::PublicPlace;
 use sessions::Cookies;
-use settings::{GatewaySection, Settings};
+use settings::Settings;
 use state::State;
 use tokens::{Issuer, Secrets};
 
@@ -170,10 +170,13 @@ async fn state(cx: &Context, settings: &Settings) -> anyhow::Result<State> {
         session_max_age: span(settings.session_max_age),
     };
     let hashing = &settings.hashing;
-    let public = cx.settings.section::<GatewaySection>("gateway")?;
+    let place = PublicPlace::new(
+        PublicUrls::read(&cx.settings)?,
+        cx.settings.section("cors")?,
+    );
     Ok(State {
         cookies: Cookies {
-            secure: public.public_url.scheme() == "https",
+            secure: place.is_secure(),
             domain: settings.cookie_domain.clone(),
         },
         db: cx.db.clone(),
@@ -199,17 +202,14 @@ async fn state(cx: &Context, settings: &Settings) -> anyhow::Result<State> {
         providers: settings.providers.clone(),
         github: Arc::new(Github::new(cx.settings.section("github")?)?),
         cipher: Arc::new(CipherKey::open(&cx.db, &cx.sealer, cx.clock.now()).await?),
-        place: Arc::new(PublicPlace::new(
-            &cx.settings.section("gateway")?,
-            cx.settings.section("cors")?,
-        )),
+        place: Arc::new(place),
     })
 }
 
 /// What carries letters out. A template that can't be used stops the start.
 fn letters(cx: &Context, state: &State) -> anyhow::Result<mail::Worker> {
     let settings: MailSettings = cx.settings.section("mail")?;
-    let public_url = cx.settings.section::<GatewaySection>("gateway")?.public_url;
+    let public_url = state.place.urls.platform();
     let platform = public_url.host_str().unwrap_or("localhost").to_owned();
     let from = match &settings.from {
         Some(from) => from.parse()?,
@@ -218,7 +218,7 @@ fn letters(cx: &Context, state: &State) -> anyhow::Result<mail::Worker> {
     };
     let writer = Writer {
         templates: Templates::load(settings.templates.as_deref())?,
-        links: Links::new(&settings, &public_url),
+        links: Links::new(&settings, public_url),
         from,
         platform: platform.clone(),
     };

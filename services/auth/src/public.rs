@@ -2,16 +2,16 @@
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
-use url::Url;
+use chassis::settings::PublicUrls;
 
 use crate::requests::{Code, LIFETIME};
-use crate::settings::{CorsSection, GatewaySection};
+use crate::settings::CorsSection;
 
 /// The platform's own address, and the origins whose pages may call it.
 #[derive(Clone, Debug)]
 pub struct PublicPlace {
     /// Where people reach the platform.
-    pub url: Url,
+    pub urls: PublicUrls,
     /// Origins whose pages may call it with credentials.
     pub origins: Vec<String>,
 }
@@ -19,9 +19,9 @@ pub struct PublicPlace {
 impl PublicPlace {
     /// As the settings say.
     #[must_use]
-    pub fn new(gateway: &GatewaySection, cors: CorsSection) -> Self {
+    pub fn new(urls: PublicUrls, cors: CorsSection) -> Self {
         Self {
-            url: gateway.public_url.clone(),
+            urls,
             origins: cors.origins.0,
         }
     }
@@ -29,7 +29,13 @@ impl PublicPlace {
     /// The address of one of our paths, which begins with a slash.
     #[must_use]
     pub fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.url.as_str().trim_end_matches('/'))
+        self.urls.of_platform(path)
+    }
+
+    /// Whether browsers reach it by TLS alone.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.urls.platform().scheme() == "https"
     }
 
     /// A cookie that binds a browser to a request for as long as one lives. It comes along when
@@ -39,7 +45,7 @@ impl PublicPlace {
         Cookie::build(name, value.expose().to_owned())
             .path(path)
             .http_only(true)
-            .secure(self.url.scheme() == "https")
+            .secure(self.is_secure())
             .same_site(SameSite::Lax)
             .max_age(Duration::seconds(LIFETIME.num_seconds()))
             .finish()

@@ -8,7 +8,6 @@ use std::net::Ipv4Addr;
 use chassis::settings::{Duration, List, Secret, Section};
 use common::token::Algorithm;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::password::{Cost, Policy, Rules};
 use crate::providers::ProviderSettings;
@@ -105,34 +104,6 @@ impl Section for Settings {
         }
         self.hashing.validate()?;
         self.providers.validate()
-    }
-}
-
-/// What auth reads of `[gateway]`; the gateway checks the rest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct GatewaySection {
-    /// Where people reach the platform.
-    pub public_url: Url,
-}
-
-impl Default for GatewaySection {
-    #[expect(
-        clippy::expect_used,
-        reason = "the text is fixed, and a test parses it"
-    )]
-    fn default() -> Self {
-        let public_url = Url::parse("http://localhost:8080").expect("a URL");
-        Self { public_url }
-    }
-}
-
-impl Section for GatewaySection {
-    fn validate(&self) -> Result<(), String> {
-        match self.public_url.scheme() {
-            "http" | "https" => Ok(()),
-            _ => Err("`public_url` must be an http or https address".into()),
-        }
     }
 }
 
@@ -278,7 +249,6 @@ mod tests {
     #[test]
     fn the_defaults_hold() {
         assert_eq!(Settings::default().validate(), Ok(()));
-        assert_eq!(GatewaySection::default().validate(), Ok(()));
     }
 
     #[test]

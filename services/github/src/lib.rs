@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use chassis::events::Handlers;
 use chassis::jobs::Workers;
-use chassis::settings::GithubSettings;
+use chassis::settings::{GithubSettings, PublicUrls};
 use common::event::{AccountEvent, ProjectEvent, ProvisionerEvent};
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
@@ -51,7 +51,7 @@ pub fn service() -> chassis::Service {
         let caring = state.clone();
         let calls = context.calls.clone();
         let workers = deliveries::work::workers(Workers::new(), state.clone(), calls);
-        let urls = reports::urls::Urls::read(&context.settings)?;
+        let urls = PublicUrls::read(&context.settings)?;
         let workers = reports::work::workers(workers, state.provider.github.clone(), urls);
         Ok(chassis::Assembly::new()
             .data(state)

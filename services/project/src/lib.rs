@@ -26,6 +26,7 @@ use chassis::events::Handlers;
 use chassis::jobs::Workers;
 use chassis::members::{self, Members};
 use chassis::seal::Sealer;
+use chassis::settings::PublicUrls;
 use chassis::{Assembly, Context, Service};
 use common::event::{AccountEvent, GithubEvent, ProvisionerEvent};
 use common::time::Clock;
@@ -35,7 +36,7 @@ use utoipa::OpenApi as _;
 use domains::check::Checker;
 use domains::name::Reserved;
 use domains::recheck::Rechecker;
-use settings::{AppUrls, AppsSection, DomainsSection, GatewaySection};
+use settings::DomainsSection;
 
 /// The service's name.
 pub const NAME: &str = "project";
@@ -48,7 +49,7 @@ pub(crate) struct State {
     pub(crate) calls: Calls,
     pub(crate) members: Members,
     pub(crate) sealer: Sealer,
-    pub(crate) urls: AppUrls,
+    pub(crate) urls: PublicUrls,
     pub(crate) domains: Domains,
     pub(crate) shutdown: CancellationToken,
 }
@@ -74,13 +75,11 @@ pub fn migrations() -> Migrations {
 #[must_use]
 pub fn service() -> Service {
     Service::new(NAME, migrations(), |context: Context| async move {
-        let apps: AppsSection = context.settings.section("apps")?;
-        let gateway: GatewaySection = context.settings.section("gateway")?;
+        let urls = PublicUrls::read(&context.settings)?;
         let domains: DomainsSection = context.settings.section("domains")?;
-        let public_url = gateway.url().map_err(anyhow::Error::msg)?;
         let domains = Domains {
             checker: Checker::new(&domains)?,
-            reserved: Reserved::new(&public_url, &apps.domain),
+            reserved: Reserved::new(urls.platform(), urls.apps_domain()),
             settings: domains,
         };
         let rechecker = Rechecker::new(
@@ -90,7 +89,7 @@ pub fn service() -> Service {
             &domains.settings,
         );
         let state = State {
-            urls: AppUrls::new(&apps.domain, &public_url),
+            urls,
             domains,
             db: context.db,
             clock: context.clock,

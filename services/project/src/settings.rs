@@ -13,73 +13,6 @@ use std::net::{IpAddr, SocketAddr};
 
 use chassis::settings::{Duration, List, Section};
 use serde::{Deserialize, Serialize};
-use url::Url;
-
-/// What this service reads of `[apps]`; the provisioner, whose section it is, checks the rest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct AppsSection {
-    /// The domain under which apps have their names.
-    pub(crate) domain: String,
-}
-
-impl Default for AppsSection {
-    fn default() -> Self {
-        Self {
-            domain: "localhost".into(),
-        }
-    }
-}
-
-impl Section for AppsSection {
-    fn validate(&self) -> Result<(), String> {
-        let labels = self.domain.split('.');
-        let good = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        };
-        // With a label of 63 bytes before it, a name must fit the 253 bytes of RFC 1035.
-        if self.domain.len() <= 189 && labels.into_iter().all(good) {
-            Ok(())
-        } else {
-            Err("`domain` must be a domain's name in lower case, without a dot at its end".into())
-        }
-    }
-}
-
-/// What this service reads of `[gateway]`; the gateway checks the rest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct GatewaySection {
-    /// Where the gateway is reached from outside.
-    pub(crate) public_url: String,
-}
-
-impl Default for GatewaySection {
-    fn default() -> Self {
-        Self {
-            public_url: "http://localhost:8080".into(),
-        }
-    }
-}
-
-impl GatewaySection {
-    /// The address, parsed.
-    pub(crate) fn url(&self) -> Result<Url, String> {
-        let url = Url::parse(&self.public_url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"));
-        url.ok_or_else(|| "`public_url` must be an http or https address".to_owned())
-    }
-}
-
-impl Section for GatewaySection {
-    fn validate(&self) -> Result<(), String> {
-        self.url().map(drop)
-    }
-}
 
 /// `[domains]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -158,81 +91,9 @@ impl Section for DomainsSection {
     }
 }
 
-/// Where apps are reached: `<scheme>://<label>.<domain>[:port]/`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AppUrls {
-    scheme: String,
-    domain: String,
-    port: Option<u16>,
-}
-
-impl AppUrls {
-    /// Apps under `domain`, by the scheme and port under which the gateway is reached.
-    pub(crate) fn new(domain: &str, gateway: &Url) -> Self {
-        Self {
-            scheme: gateway.scheme().to_owned(),
-            domain: domain.to_owned(),
-            port: gateway.port(),
-        }
-    }
-
-    /// The address of an app under a domain of its account's own.
-    pub(crate) fn of_domain(&self, domain: &str) -> String {
-        match self.port {
-            Some(port) => format!("{}://{domain}:{port}/", self.scheme),
-            None => format!("{}://{domain}/", self.scheme),
-        }
-    }
-
-    /// The address of the app with this label.
-    pub(crate) fn of(&self, label: &str) -> String {
-        let Self {
-            scheme,
-            domain,
-            port,
-        } = self;
-        match port {
-            Some(port) => format!("{scheme}://{label}.{domain}:{port}/"),
-            None => format!("{scheme}://{label}.{domain}/"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn url(domain: &str, gateway: &str) -> String {
-        AppUrls::new(domain, &gateway.parse().unwrap()).of("my-store-production")
-    }
-
-    #[test]
-    fn a_domain_or_address_that_cannot_be_is_refused() {
-        for domain in ["", "Example.com", "example.com.", "a b", &*"a.".repeat(100)] {
-            assert!(
-                AppsSection {
-                    domain: domain.into()
-                }
-                .validate()
-                .is_err(),
-                "{domain}"
-            );
-        }
-        for public_url in ["", "localhost:8080", "ftp://localhost"] {
-            assert!(
-                GatewaySection {
-                    public_url: public_url.into()
-                }
-                .validate()
-                .is_err(),
-                "{public_url}"
-            );
-        }
-        assert!(
-            AppsSection::default().validate().is_ok()
-                && GatewaySection::default().validate().is_ok()
-        );
-    }
 
     #[test]
     fn a_setting_of_domains_that_cannot_be_is_refused() {
@@ -268,17 +129,5 @@ mod tests {
         ] {
             assert!(wrong.validate().is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn an_app_is_reached_as_the_gateway_is() {
-        assert_eq!(
-            url("localhost", "http://localhost:8080"),
-            "http://my-store-production.localhost:8080/"
-        );
-        assert_eq!(
-            url("apps.example", "https://slipway.example"),
-            "https://my-store-production.apps.example/"
-        );
     }
 }

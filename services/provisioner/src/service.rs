@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chassis::jobs::{Job, JobContext, Timing, Workers};
+use chassis::settings::PublicUrls;
 use chassis::{Assembly, Context, Service};
 
 use crate::appdb::DatabaseServer;
@@ -102,7 +103,7 @@ async fn state(
         postgres: server
             .transpose()?
             .map(|server| server.with_connections(apps.connections)),
-        gateway: cx.settings.section("gateway")?,
+        urls: PublicUrls::read(&cx.settings)?,
         host,
         builds,
         apps,

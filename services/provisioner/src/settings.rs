@@ -28,7 +28,6 @@
 
 use chassis::settings::{Duration, Secret, Section};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::build::BuildLimits;
 use crate::process::Limits;
@@ -181,37 +180,6 @@ impl Section for AppsSettings {
     }
 }
 
-/// What the provisioner reads of `[gateway]`; the gateway checks the rest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct GatewaySection {
-    pub(crate) public_url: Url,
-}
-
-impl Default for GatewaySection {
-    fn default() -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "the text is a constant, and a test reads it"
-        )]
-        let public_url = Url::parse("http://localhost:8080").expect("a URL");
-        Self { public_url }
-    }
-}
-
-impl Section for GatewaySection {}
-
-impl GatewaySection {
-    /// Where the app with this label is reached, without a final slash.
-    pub(crate) fn app_url(&self, label: &str, domain: &str) -> String {
-        let scheme = self.public_url.scheme();
-        match self.public_url.port() {
-            Some(port) => format!("{scheme}://{label}.{domain}:{port}"),
-            None => format!("{scheme}://{label}.{domain}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,11 +188,6 @@ mod tests {
     fn the_defaults_hold() {
         BuildsSettings::default().validate().unwrap();
         AppsSettings::default().validate().unwrap();
-        let gateway = GatewaySection::default();
-        assert_eq!(
-            gateway.app_url("shop-production", "localhost"),
-            "http://shop-production.localhost:8080"
-        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chassis::calls::Calls;
 use chassis::db::Database;
 use chassis::seal::Sealer;
+use chassis::settings::PublicUrls;
 use common::time::Clock;
 
 use crate::appdb::DatabaseServer;
@@ -14,7 +15,7 @@ use crate::driver::Driver;
 use crate::local;
 use crate::places::Places;
 use crate::process::{Host, UidRange};
-use crate::settings::{AppsSettings, BuildsSettings, GatewaySection};
+use crate::settings::{AppsSettings, BuildsSettings};
 
 /// The service's parts; cheap to clone.
 #[derive(Clone)]
@@ -48,7 +49,8 @@ pub(crate) struct Parts {
     pub(crate) postgres: Option<DatabaseServer>,
     /// The version of Node on this machine.
     pub(crate) node_version: Option<String>,
-    pub(crate) gateway: GatewaySection,
+    /// Where apps are reached.
+    pub(crate) urls: PublicUrls,
 }
 
 impl State {

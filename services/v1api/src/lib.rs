@@ -47,7 +47,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use chassis::events::Handlers;
 use chassis::jobs::Workers;
-use chassis::settings::{HttpSettings, TokenSettings};
+use chassis::settings::{AppsSection, HttpSettings, PublicUrls, TokenSettings};
 use chassis::{Assembly, Context, Service};
 use common::event::{AccountEvent, AuthEvent, ProjectEvent, ProvisionerEvent};
 use url::Url;
@@ -64,7 +64,7 @@ use crate::limits::broker::Meters;
 use crate::metrics::{Failures, Instances, InstancesCollector, Traffic};
 use crate::proxy::{HeadLimits, Limits};
 use crate::rules::Rules;
-use crate::settings::{AppsSettings, CorsSettings, GatewaySettings};
+use crate::settings::{CorsSettings, GatewaySettings};
 use crate::state::State;
 use crate::table::{events, loader::Loader};
 use crate::usage::endpoints::fetch::Fetcher;
@@ -83,14 +83,14 @@ pub fn service() -> Service {
     );
     Service::new(NAME, migrations, assemble)
         .section::<GatewaySettings>("gateway")
-        .section::<AppsSettings>("apps")
+        .section::<AppsSection>("apps")
         .section::<CorsSettings>("cors")
         .section::<AccessLogSettings>("access_log")
 }
 
 async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let settings: GatewaySettings = context.settings.section("gateway")?;
-    let apps: AppsSettings = context.settings.section("apps")?;
+    let urls = PublicUrls::read(&context.settings)?;
     let cors: CorsSettings = context.settings.section("cors")?;
     let log: AccessLogSettings = context.settings.section("access_log")?;
     let http: HttpSettings = context.settings.section("http")?;
@@ -118,7 +118,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let own_host = settings.public_url.host_str();
     let (certificates, tls, watcher) = tls::start(&settings.tls, own_host, &context.clock)?;
     let acme = Acme::new(&settings.acme, own_host, &context, &certificates)?;
-    let apps_authority = apps_authority(&settings, &apps);
+    let apps_authority = urls.apps_authority();
     let checker = Checker::new(
         loader.subscribe(),
         health.clone(),
@@ -128,7 +128,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let (access_log, log_keeper) = AccessLog::open(&log, &context.metrics)
         .with_context(|| format!("the access log can't be written to {}", log.output))?;
     let gateway = Gateway {
-        hosts: Hosts::new(own_host, &apps.domain),
+        hosts: Hosts::new(own_host, urls.apps_domain()),
         cors: Cors::new(
             cors.origins.0,
             settings.public_url.origin().ascii_serialization(),
@@ -217,13 +217,6 @@ fn certified(
             .task("acme", |shutdown| acme.run(shutdown));
     }
     assembly
-}
-
-/// What stands behind an app's label in its host.
-fn apps_authority(settings: &GatewaySettings, apps: &AppsSettings) -> String {
-    let port = settings.public_url.port();
-    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!(".{}{port}", apps.domain)
 }
 
 /// What is done on others' events.

@@ -158,30 +158,6 @@ impl Section for GatewaySettings {
     }
 }
 
-/// `[apps]`, as far as the gateway reads it; other services read the rest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct AppsSettings {
-    /// The domain whose direct subdomains are apps.
-    pub domain: String,
-}
-
-impl Default for AppsSettings {
-    fn default() -> Self {
-        Self {
-            domain: "localhost".into(),
-        }
-    }
-}
-
-impl Section for AppsSettings {
-    fn validate(&self) -> Result<(), String> {
-        crate::hosts::host_name(&self.domain)
-            .map(drop)
-            .map_err(|error| format!("`domain`: {error}"))
-    }
-}
-
 /// `[cors]`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -212,7 +188,6 @@ mod tests {
     #[test]
     fn the_defaults_hold() {
         GatewaySettings::default().validate().unwrap();
-        AppsSettings::default().validate().unwrap();
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod core;
 mod github;
+mod public;
 mod values;
 
 pub use self::core::{
@@ -12,6 +13,7 @@ pub use self::core::{
     ServiceSettings, TokenSettings,
 };
 pub use github::{GithubClient, GithubSettings};
+pub use public::{AppsSection, PublicUrls};
 pub use values::{Duration, List, Secret};
 
 use std::collections::{BTreeMap, HashMap};

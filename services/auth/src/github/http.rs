@@ -151,7 +151,11 @@ async fn departed(
             .place
             .address(&format!("/auth/{actor}/github/callback")),
         Value::String(asked)
-            if callback_url::is_allowed(asked, &state.place.url, &state.place.origins) =>
+            if callback_url::is_allowed(
+                asked,
+                state.place.urls.platform(),
+                &state.place.origins,
+            ) =>
         {
             asked.clone()
         }

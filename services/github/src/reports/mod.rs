@@ -6,7 +6,6 @@
 pub(crate) mod events;
 mod say;
 pub(crate) mod store;
-pub(crate) mod urls;
 pub(crate) mod work;
 
 use chassis::db::Db;

@@ -2,10 +2,10 @@
 
 use chassis::db::Database;
 use chassis::jobs::{Job, JobError, JobResult, Workers};
+use chassis::settings::PublicUrls;
 use serde_json::json;
 
 use super::say::{Said, said};
-use super::urls::Urls;
 use super::{Complete, JOB, Report, Task, store};
 use crate::app::{GithubError, RepositoryInfo};
 use crate::provider::{Github, SourceError};
@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 24;
 const PRODUCTION: &str = "production";
 
 /// Adds the worker.
-pub(crate) fn workers(workers: Workers, github: Option<Github>, urls: Urls) -> Workers {
+pub(crate) fn workers(workers: Workers, github: Option<Github>, urls: PublicUrls) -> Workers {
     workers.worker(JOB, CONCURRENCY, ATTEMPTS, move |job, context| {
         let (github, urls) = (github.clone(), urls.clone());
         async move {
@@ -31,7 +31,7 @@ pub(crate) fn workers(workers: Workers, github: Option<Github>, urls: Urls) -> W
     })
 }
 
-async fn run(github: &Github, urls: &Urls, db: &Database, job: Job) -> JobResult {
+async fn run(github: &Github, urls: &PublicUrls, db: &Database, job: Job) -> JobResult {
     let id = job.payload::<Task>()?.build;
     let found = db.read(move |db| store::find(db, &id)).await;
     let Some(report) = found.map_err(JobError::retry)? else {
@@ -64,7 +64,7 @@ async fn run(github: &Github, urls: &Urls, db: &Database, job: Job) -> JobResult
 /// What one build's telling works with.
 struct Telling<'a> {
     github: &'a Github,
-    urls: &'a Urls,
+    urls: &'a PublicUrls,
     db: &'a Database,
     installation: i64,
     repository: &'a RepositoryInfo,
@@ -87,10 +87,13 @@ fn failed(error: GithubError) -> JobError {
 }
 
 impl Telling<'_> {
+    /// Where members read the build's log.
     fn log_url(&self) -> String {
         let report = self.report;
-        self.urls
-            .log(&report.account_id, self.complete.project, &report.build_id)
+        self.urls.of_platform(&format!(
+            "/v1/accounts/{}/projects/{}/builds/{}/logs",
+            report.account_id, self.complete.project, report.build_id
+        ))
     }
 
     /// The mark beside the commit. Telling it twice changes nothing.
@@ -116,7 +119,7 @@ impl Telling<'_> {
             "state": self.said.deployment,
             "description": self.said.description,
             "log_url": self.log_url(),
-            "environment_url": self.urls.app(self.complete.label),
+            "environment_url": self.urls.of_app(self.complete.label),
         });
         self.github
             .app

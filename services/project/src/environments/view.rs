@@ -1,5 +1,6 @@
 //! Environments as callers see them.
 
+use chassis::settings::PublicUrls;
 use common::id::{BuildId, EnvironmentId, ProjectId, ReleaseId};
 use common::names::EnvironmentName;
 use common::time::Time;
@@ -7,7 +8,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Environment, EnvironmentStatus};
-use crate::settings::AppUrls;
 
 /// An environment as a caller sees it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -35,9 +35,9 @@ pub(crate) struct EnvironmentView {
 
 impl EnvironmentView {
     /// Shows an environment.
-    pub(crate) fn new(environment: Environment, urls: &AppUrls) -> Self {
+    pub(crate) fn new(environment: Environment, urls: &PublicUrls) -> Self {
         Self {
-            url: urls.of(&environment.label),
+            url: urls.of_app(&environment.label),
             id: environment.id,
             project_id: environment.project_id,
             name: environment.name,

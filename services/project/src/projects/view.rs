@@ -1,5 +1,6 @@
 //! Projects as callers see them.
 
+use chassis::settings::PublicUrls;
 use common::event::Source;
 use common::id::{AccountId, ProjectId};
 use common::names::DisplayName;
@@ -10,7 +11,6 @@ use utoipa::ToSchema;
 use super::Project;
 use crate::environments::Environment;
 use crate::environments::view::EnvironmentView;
-use crate::settings::AppUrls;
 
 /// A project as a caller sees it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -28,7 +28,7 @@ pub(crate) struct ProjectView {
 
 impl ProjectView {
     /// Shows a project with those of the environments that are its own.
-    pub(crate) fn new(project: Project, environments: &[Environment], urls: &AppUrls) -> Self {
+    pub(crate) fn new(project: Project, environments: &[Environment], urls: &PublicUrls) -> Self {
         let own = environments
             .iter()
             .filter(|environment| environment.project_id == project.id);

@@ -56,7 +56,7 @@ pub(crate) async fn to(
         "start",
         &format!("healthy at {address}; requests go to it from now on"),
     );
-    let url = state.gateway.app_url(&old.label, &state.apps.domain);
+    let url = state.urls.app_origin(&old.label);
     log.note("live", &format!("{url}/"));
     writer.flush().await?;
     failpoints::pass(failpoints::BEFORE_SWITCH);

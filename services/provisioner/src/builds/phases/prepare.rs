@@ -129,7 +129,7 @@ async fn plan(attempt: &Attempt, tree: &Path) -> Result<Plan, Failure> {
     let label = &attempt.build.request.environment.label;
     let context = Context {
         node_version: state.node_version.clone(),
-        public_url: Some(state.gateway.app_url(label, &state.apps.domain)),
+        public_url: Some(state.urls.app_origin(label)),
     };
     let tree = tree.to_owned();
     blocking(move || detect(&tree, &context)).await
