@@ -59,6 +59,11 @@ impl Places {
         self.apps.join("work")
     }
 
+    /// What instances need only while they run.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.apps.join("tmp")
+    }
+
     /// What package managers have fetched, by environment.
     pub(crate) fn caches(&self) -> PathBuf {
         self.apps.join("caches")

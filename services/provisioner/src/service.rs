@@ -74,9 +74,10 @@ async fn state(
 ) -> anyhow::Result<State> {
     let (builds, apps): (BuildsSettings, AppsSettings) =
         (cx.settings.section("builds")?, cx.settings.section("apps")?);
-    let host = Host::new(&places::node(&cx.data_dir)?);
+    let host = Host::sharing(&places::node(&cx.data_dir)?, apps.shared());
     let places = Places::open(&host, &cx.data_dir)?;
     let mut settings = LocalSettings::new(places.state());
+    settings.temporary_directory = places.temporary();
     settings.ports = apps.first_port..=apps.last_port;
     settings.output_bytes = apps.output_bytes;
     adapt(&mut settings);

@@ -16,6 +16,8 @@
 //! | `SLIPWAY_APPS__CONNECTIONS` | how many connections one app may hold to its database |
 //! | `SLIPWAY_APPS__FIRST_PORT`, `…__LAST_PORT` | the ports that apps are given |
 //! | `SLIPWAY_APPS__FIRST_UID`, `…__UIDS` | where accounts' user ids begin, and how many there are (as root) |
+//! | `SLIPWAY_APPS__READABLE` | files and directories that all apps and builds may read, beside the system's |
+//! | `SLIPWAY_APPS__WRITABLE` | those that they may also write, as far as their users may |
 //! | `SLIPWAY_APPS__MEMORY` | memory of all processes of one app, in bytes |
 //! | `SLIPWAY_APPS__PROCESSES` | processes and threads of one app |
 //! | `SLIPWAY_APPS__HEALTH_TIMEOUT` | how long an app may take to become healthy |
@@ -26,11 +28,13 @@
 //! | `SLIPWAY_APPS__LOG_LINES` | how many lines of an app's output can be read back |
 //! | `SLIPWAY_APPS__KEEP_DELETED` | how long the data of a deleted environment is kept |
 
-use chassis::settings::{Duration, Secret, Section};
+use std::path::PathBuf;
+
+use chassis::settings::{Duration, List, Secret, Section};
 use serde::{Deserialize, Serialize};
 
 use crate::build::BuildLimits;
-use crate::process::Limits;
+use crate::process::{Confinement, Limits};
 
 /// `[builds]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -120,6 +124,10 @@ pub struct AppsSettings {
     pub first_uid: u32,
     /// How many user ids there are.
     pub uids: u32,
+    /// Files and directories that all apps and builds may read, beside the system's; absolute.
+    pub readable: List,
+    /// Those that they may also write, as far as their users may.
+    pub writable: List,
     /// Memory of all processes of one app, in bytes.
     pub memory: u64,
     /// Processes and threads of one app.
@@ -150,6 +158,8 @@ impl Default for AppsSettings {
             last_port: 25_999,
             first_uid: 200_000,
             uids: 100_000,
+            readable: List::default(),
+            writable: List::default(),
             memory: 2 << 30,
             processes: 500,
             health_timeout: Duration::secs(120),
@@ -173,10 +183,26 @@ impl Section for AppsSettings {
                 "`first_uid` must be at least 1000, and `uids` more must fit 32 bits".into(),
             );
         }
+        for (name, list) in [("readable", &self.readable), ("writable", &self.writable)] {
+            if let Some(path) = list.0.iter().find(|path| !path.starts_with('/')) {
+                return Err(format!("`{name}`: `{path}` isn't absolute"));
+            }
+        }
         if self.log_lines < 100 {
             return Err("`log_lines` must be at least 100".into());
         }
         Ok(())
+    }
+}
+
+impl AppsSettings {
+    /// What all apps and builds may reach of the machine's files.
+    pub(crate) fn shared(&self) -> Confinement {
+        let paths = |list: &List| list.0.iter().map(PathBuf::from).collect();
+        Confinement {
+            own: paths(&self.writable),
+            readable: paths(&self.readable),
+        }
     }
 }
 
@@ -211,6 +237,14 @@ mod tests {
         assert!(
             AppsSettings {
                 first_port: 80,
+                ..AppsSettings::default()
+            }
+            .validate()
+            .is_err()
+        );
+        assert!(
+            AppsSettings {
+                readable: List(vec!["data".into()]),
                 ..AppsSettings::default()
             }
             .validate()

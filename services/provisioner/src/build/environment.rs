@@ -10,10 +10,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::detect::Plan;
-use crate::process::{Owner, chown, closed_to};
+use crate::process::{Confinement, Owner, chown, closed_to, toolchains};
 
 use super::BuildJob;
 use super::operator::Operator;
@@ -33,6 +33,9 @@ const CACHES: [(&str, &str); 10] = [
     ("XDG_CACHE_HOME", "xdg"),
     ("COREPACK_HOME", "corepack"),
 ];
+
+/// Variables that say where programs of `PATH` have what they need.
+const TOOL_HOMES: [&str; 3] = ["RUSTUP_HOME", "PYENV_ROOT", "NVM_DIR"];
 
 /// Makes the directories of a build, with the owner they need.
 pub(super) fn prepare(job: &BuildJob<'_>, operator: &Operator) -> io::Result<()> {
@@ -103,6 +106,20 @@ pub fn path(plan: &Plan, checkout: &Path, operator: &Operator, owner: Option<Own
         .unwrap_or_else(|_| OsString::from("/usr/local/bin:/usr/bin:/bin"))
         .to_string_lossy()
         .into_owned()
+}
+
+/// What a build's commands may reach: its own directories, and the programs in its `PATH`.
+pub(super) fn confinement(job: &BuildJob<'_>, variables: &BTreeMap<String, String>) -> Confinement {
+    let path = variables.get("PATH").map(String::as_str);
+    let homes = TOOL_HOMES.iter().filter_map(|name| variables.get(*name));
+    let mut readable = toolchains(path.unwrap_or_default());
+    readable.extend(homes.map(PathBuf::from));
+    Confinement {
+        own: [job.checkout, job.home, job.cache]
+            .map(Path::to_owned)
+            .into(),
+        readable,
+    }
 }
 
 fn text(path: &Path) -> String {

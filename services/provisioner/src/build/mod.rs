@@ -280,13 +280,14 @@ impl Builder {
             program: program(words.next().unwrap_or_default(), &directory).into(),
             arguments: words.map(Into::into).collect(),
             directory,
-            environment,
             owner: job.owner,
+            confinement: Some(environment::confinement(job, &environment)),
             niceness: self.limits.niceness,
             // Of a build and a live app, the kernel shall end the build.
             oom_score: Some(800),
             limits: self.limits.group,
             output: Output::Pipes,
+            environment,
         }
     }
 }

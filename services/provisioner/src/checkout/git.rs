@@ -108,6 +108,8 @@ impl Git<'_> {
             directory: self.home.to_owned(),
             environment: self.environment(remote),
             owner: self.owner,
+            // Git is ours, and runs nothing of the repository's.
+            confinement: None,
             niceness: 0,
             oom_score: Some(800),
             limits: self.limits,

@@ -143,6 +143,7 @@ fn spec(state: &State, id: &str, ready: &Ready) -> InstanceSpec {
         id: id.to_owned(),
         environment_id: release.environment_id.to_string(),
         release_id: release.id.to_string(),
+        tree: release.directory.clone(),
         directory,
         command,
         variables: environment(state, ready),

@@ -19,7 +19,9 @@ pub struct InstanceSpec {
     pub environment_id: String,
     /// The release.
     pub release_id: String,
-    /// The command's working directory, absolute.
+    /// All that the release has of files, absolute: what the app may read and write.
+    pub tree: PathBuf,
+    /// The command's working directory, absolute, in there.
     pub directory: PathBuf,
     /// What to start.
     pub command: StartCommand,

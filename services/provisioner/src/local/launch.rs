@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::health::{Probe, probe};
 use super::listen;
 use super::slot::Slot;
 use crate::driver::{InstanceSpec, StartCommand, StartError};
-use crate::process::{Group, Host, Output, ProcessSpec, closed_to};
+use crate::process::{Confinement, Group, Host, Output, Owner, ProcessSpec, closed_to, toolchains};
 
 /// The first pause between two looks, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -38,6 +38,7 @@ pub(crate) fn spawn(
     slot: &Slot,
     port: u16,
     static_server: &[String],
+    temporary: impl FnOnce(Option<Owner>) -> io::Result<PathBuf>,
 ) -> Result<Group, StartError> {
     let spec = &slot.spec;
     let (words, directory) = command(spec, port, static_server);
@@ -50,18 +51,26 @@ pub(crate) fn spawn(
         let (program, arguments) = words
             .split_first()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
+        let temporary = temporary(spec.owner)?;
+        let environment = variables(spec, port, &temporary);
+        let output = slot.output.for_app(spec.owner)?;
+        let mut confinement = confinement(spec, program, &environment);
+        confinement
+            .own
+            .extend([temporary, slot.output.path().to_owned()]);
         let process = ProcessSpec {
             id: spec.id.clone(),
             program: program.into(),
             arguments: arguments.iter().map(Into::into).collect(),
             directory: directory.to_path_buf(),
-            environment: variables(spec, port),
+            environment,
             owner: spec.owner,
+            confinement: Some(confinement),
             niceness: 0,
             // When the machine runs out of memory an app goes before Slipway does.
             oom_score: Some(200),
             limits: spec.limits,
-            output: Output::File(slot.output.for_app(spec.owner)?),
+            output: Output::File(output),
         };
         Group::spawn(host, process)
     };
@@ -91,12 +100,36 @@ fn command<'a>(
     }
 }
 
+/// What an app may reach beside what every program of the system needs. Its output is among it: who
+/// opens `/dev/stdout` opens that file.
+fn confinement(
+    spec: &InstanceSpec,
+    program: &str,
+    environment: &BTreeMap<String, String>,
+) -> Confinement {
+    let mut confinement = Confinement::default();
+    match &spec.command {
+        StartCommand::Run(_) => {
+            let path = environment.get("PATH").map(String::as_str);
+            confinement.own.push(spec.tree.clone());
+            confinement.readable = toolchains(path.unwrap_or_default());
+        }
+        StartCommand::Static { directory, .. } => confinement.readable.push(directory.clone()),
+    }
+    if program.contains('/') {
+        confinement.readable.push(program.into());
+    }
+    confinement
+}
+
 /// The app's whole environment: its own variables over a few defaults, and the port over all.
-fn variables(spec: &InstanceSpec, port: u16) -> BTreeMap<String, String> {
+fn variables(spec: &InstanceSpec, port: u16, temporary: &Path) -> BTreeMap<String, String> {
+    let temporary = temporary.to_string_lossy();
     let home = spec.directory.to_string_lossy().into_owned();
     let defaults = [
         ("PATH", PATH),
         ("HOME", home.as_str()),
+        ("TMPDIR", &temporary),
         ("LANG", "C.UTF-8"),
         ("HOST", "127.0.0.1"),
         ("PORT", ""),

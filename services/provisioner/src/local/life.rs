@@ -115,7 +115,9 @@ async fn start(shared: &Arc<Shared>, slot: &Slot) -> Result<(), StartError> {
 }
 
 async fn attempt(shared: &Arc<Shared>, slot: &Slot, port: u16) -> Result<(), StartError> {
-    let group = launch::spawn(&shared.host, slot, port, &shared.settings.static_server)?;
+    let temporary = |owner| shared.shelf.temporary(&slot.spec.id, owner);
+    let server = &shared.settings.static_server;
+    let group = launch::spawn(&shared.host, slot, port, server, temporary)?;
     slot.live().group = Some(group.clone());
     let healthy = match save(shared, slot, &group, port) {
         Ok(()) => launch::wait_healthy(slot, &group, port).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -12,9 +12,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::output::OutputFile;
-use super::settings::Sealer;
+use super::settings::{LocalSettings, Sealer};
 use crate::driver::InstanceSpec;
-use crate::process::GroupRecord;
+use crate::places::remove_tree;
+use crate::process::{GroupRecord, Owner, chown};
 
 const VERSION: u32 = 1;
 
@@ -77,20 +78,28 @@ impl Record {
     }
 }
 
-/// The directory of all instances: one directory each, with its record and its output.
+/// The directory of all instances: one directory each, with its record and its output. Elsewhere, for
+/// the instance itself, one for what it needs only while it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Shelf {
     directory: PathBuf,
+    temporary: PathBuf,
 }
 
 impl Shelf {
-    pub(crate) fn open(state_directory: &Path) -> io::Result<Self> {
-        let directory = state_directory.join("instances");
+    pub(crate) fn open(settings: &LocalSettings) -> io::Result<Self> {
+        let directory = settings.state_directory.join("instances");
+        let temporary = settings.temporary_directory.clone();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&directory)?;
-        Ok(Self { directory })
+        fs::DirBuilder::new().recursive(true).create(&temporary)?;
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o711))?;
+        Ok(Self {
+            directory,
+            temporary,
+        })
     }
 
     /// Makes the instance's directory.
@@ -99,6 +108,19 @@ impl Shelf {
             .recursive(true)
             .mode(0o700)
             .create(self.directory.join(id))
+    }
+
+    /// The instance's own directory for what it needs only while it runs, made if it isn't there.
+    pub(crate) fn temporary(&self, id: &str, owner: Option<Owner>) -> io::Result<PathBuf> {
+        let directory = self.temporary.join(id);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)?;
+        if let Some(owner) = owner {
+            chown(&directory, owner)?;
+        }
+        Ok(directory)
     }
 
     pub(crate) fn output(&self, id: &str) -> OutputFile {
@@ -123,12 +145,18 @@ impl Shelf {
 
     /// Removes the record but keeps the output.
     pub(crate) fn remove_record(&self, id: &str) -> io::Result<()> {
+        self.remove_temporary(id)?;
         if_there(fs::remove_file(self.directory.join(id).join("record.json")))
     }
 
     /// Removes all that is kept of an instance.
     pub(crate) fn remove(&self, id: &str) -> io::Result<()> {
+        self.remove_temporary(id)?;
         if_there(fs::remove_dir_all(self.directory.join(id)))
+    }
+
+    fn remove_temporary(&self, id: &str) -> io::Result<()> {
+        remove_tree(&self.temporary.join(id))
     }
 
     /// All instances on the shelf, with what could be read of each.

@@ -11,6 +11,9 @@ use std::time::Duration;
 pub struct LocalSettings {
     /// Where records and output of instances are kept. Closed to all but Slipway.
     pub state_directory: PathBuf,
+    /// Where instances have directories for what they need only while they run; their users must be
+    /// able to pass through it.
+    pub temporary_directory: PathBuf,
     /// The ports that instances are given.
     pub ports: RangeInclusive<u16>,
     /// How many bytes of output are kept of each instance, about.
@@ -24,8 +27,10 @@ pub struct LocalSettings {
 impl LocalSettings {
     /// The defaults, with the state in this directory.
     pub fn new(state_directory: impl Into<PathBuf>) -> Self {
+        let state_directory = state_directory.into();
         Self {
-            state_directory: state_directory.into(),
+            temporary_directory: state_directory.join("tmp"),
+            state_directory,
             ports: 21_000..=25_999,
             output_bytes: 10 * 1024 * 1024,
             // Whatever became of the file since: the program that runs now.

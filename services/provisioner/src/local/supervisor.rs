@@ -51,7 +51,7 @@ impl Supervisor {
     ) -> io::Result<Self> {
         let shared = Shared {
             host: Arc::clone(host),
-            shelf: Shelf::open(&settings.state_directory)?,
+            shelf: Shelf::open(&settings)?,
             ports: Ports::new(settings.ports.clone()),
             events: broadcast::channel(EVENTS).0,
             slots: Mutex::default(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use serde::Serialize;
 
 use super::cgroup::Hierarchy;
+use super::confine::{Confinement, calls_are_kept, files_are_kept, signals_are_kept};
 use super::group::Inner;
 use super::identity::raw_pid;
 use super::{reaper, watcher};
@@ -32,6 +33,12 @@ pub enum Bound {
 pub struct Capabilities {
     /// Slipway runs as root, so that each account's apps run as a user of their own.
     pub own_users: bool,
+    /// The kernel keeps apps from files that aren't theirs, and from looking into other processes.
+    pub own_files: bool,
+    /// The kernel keeps apps from signalling other processes.
+    pub own_signals: bool,
+    /// The kernel refuses apps the system calls that no web app needs.
+    pub fewer_calls: bool,
     /// What bounds memory.
     pub memory: Bound,
     /// What bounds the number of processes.
@@ -63,6 +70,9 @@ impl Capabilities {
         let (memory, processes) = hierarchy.bounds();
         Self {
             own_users: rustix::process::geteuid().is_root(),
+            own_files: files_are_kept(),
+            own_signals: signals_are_kept(),
+            fewer_calls: calls_are_kept(),
             memory: bound(memory),
             processes: bound(processes),
             pidfd: pidfd_works(),
@@ -74,11 +84,30 @@ impl Capabilities {
     /// What can't be kept on this machine, a sentence each; empty when all can.
     pub fn warnings(&self) -> Vec<&'static str> {
         let mut warnings = Vec::new();
-        if !self.own_users {
+        if !self.own_files && !self.own_users {
             warnings.push(
-                "Slipway doesn't run as root: apps and builds run as the same user and can read \
-                 what Slipway can, its data directory and its environment included.",
+                "Slipway doesn't run as root, and the kernel has no Landlock: apps and builds run as \
+                 the same user and can read what Slipway can, its data directory and its environment \
+                 included.",
             );
+        } else if !self.own_files {
+            warnings.push(
+                "The kernel has no Landlock (Linux 5.13): apps and builds of one account can read \
+                 each other's files, and what the machine leaves open to everybody.",
+            );
+        } else if !self.own_users {
+            warnings.push(
+                "Slipway doesn't run as root: apps and builds run as the same user. The kernel keeps \
+                 them from each other's files and processes, and from Slipway's.",
+            );
+        }
+        if !self.own_signals && !self.own_users {
+            warnings.push(
+                "The kernel can't keep signals apart (Linux 6.12): apps can end each other, and Slipway.",
+            );
+        }
+        if !self.fewer_calls {
+            warnings.push("The kernel has no seccomp: apps can use every system call.");
         }
         if self.memory == Bound::Watcher {
             warnings.push(
@@ -112,6 +141,7 @@ pub struct Host {
     capabilities: Capabilities,
     node: String,
     pub(crate) hierarchy: Hierarchy,
+    shared: Confinement,
     /// Groups whose bounds or members Slipway has to watch itself.
     pub(crate) watched: Mutex<Vec<Weak<Inner>>>,
 }
@@ -126,16 +156,21 @@ impl Host {
     /// `node` names this Slipway among others on the machine, and stays the same over restarts: it
     /// marks all its processes. Must be called within a Tokio runtime, on which the reaping goes on.
     pub fn new(node: &str) -> Arc<Self> {
-        Self::with(node, Hierarchy::detect())
+        Self::with(node, Hierarchy::detect(), Confinement::default())
+    }
+
+    /// As [`new`](Self::new), on a machine whose operator gives this to all that is confined.
+    pub fn sharing(node: &str, shared: Confinement) -> Arc<Self> {
+        Self::with(node, Hierarchy::detect(), shared)
     }
 
     /// As [`new`](Self::new), but with no control groups even where there are some: Slipway watches
     /// the bounds itself.
     pub fn without_cgroups(node: &str) -> Arc<Self> {
-        Self::with(node, Hierarchy::None)
+        Self::with(node, Hierarchy::None, Confinement::default())
     }
 
-    fn with(node: &str, hierarchy: Hierarchy) -> Arc<Self> {
+    fn with(node: &str, hierarchy: Hierarchy, shared: Confinement) -> Arc<Self> {
         let subreaper =
             rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok();
         let capabilities = Capabilities::of(&hierarchy, subreaper);
@@ -143,6 +178,7 @@ impl Host {
             capabilities,
             node: node.to_owned(),
             hierarchy,
+            shared,
             watched: Mutex::default(),
         });
         if subreaper {
@@ -155,6 +191,11 @@ impl Host {
     /// What the machine can do.
     pub fn capabilities(&self) -> &Capabilities {
         &self.capabilities
+    }
+
+    /// What the operator gives to all that is confined.
+    pub(super) fn shared(&self) -> &Confinement {
+        &self.shared
     }
 
     /// The name of this Slipway on the machine.

@@ -5,6 +5,7 @@
 //! of going into the background gets a process out of it.
 
 mod cgroup;
+mod confine;
 mod exit;
 mod group;
 mod host;
@@ -19,6 +20,7 @@ mod terminate;
 mod tree;
 mod watcher;
 
+pub use confine::{Confinement, toolchains};
 pub use exit::{Exit, LimitHit};
 pub use group::{Group, GroupRecord, Usage};
 pub use host::{Bound, Capabilities, Host};

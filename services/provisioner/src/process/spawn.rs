@@ -10,6 +10,7 @@ use rustix::process::{Resource, Rlimit};
 use tokio::process::Child;
 
 use super::cgroup::Leaf;
+use super::confine::Barrier;
 use super::host::{Host, with_leaders};
 use super::owner::Owner;
 use super::spec::{MARKER, NODE_MARKER, Output, ProcessSpec};
@@ -21,12 +22,15 @@ pub(crate) fn spawn(host: &Host, spec: ProcessSpec, leaf: &Leaf) -> io::Result<C
         Output::Pipes => command.stdout(Stdio::piped()).stderr(Stdio::piped()),
         Output::File(file) => command.stdout(file.try_clone()?).stderr(file),
     };
+    let confinement = spec.confinement.map(|own| own.and(host.shared()));
+    let barrier = confinement.as_ref().map(Barrier::new);
     let prepare = Preparation {
         entrances: leaf.entrances()?,
         niceness: spec.niceness,
         autogroup: spec.niceness.to_string().into_bytes(),
         oom_score: spec.oom_score.map(|score| score.to_string().into_bytes()),
         owner: spec.owner,
+        barrier: barrier.transpose()?,
     };
     #[expect(
         unsafe_code,
@@ -63,6 +67,7 @@ struct Preparation {
     autogroup: Vec<u8>,
     oom_score: Option<Vec<u8>>,
     owner: Option<Owner>,
+    barrier: Option<Barrier>,
 }
 
 impl Preparation {
@@ -93,6 +98,9 @@ impl Preparation {
             rustix::thread::set_thread_uid(rustix::fs::Uid::from_raw(owner.uid))?;
         }
         rustix::thread::set_no_new_privs(true)?;
+        if let Some(barrier) = &self.barrier {
+            barrier.close()?;
+        }
         close_the_rest();
         Ok(())
     }

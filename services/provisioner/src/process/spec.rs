@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::confine::Confinement;
 use super::owner::Owner;
 
 /// The variable that marks every process of a group, whatever it does to its parent and session.
@@ -49,6 +50,8 @@ pub struct ProcessSpec {
     pub environment: BTreeMap<String, String>,
     /// The user to run as; only root can ask for one.
     pub owner: Option<Owner>,
+    /// What they may reach of this machine; none for as much as their user may.
+    pub confinement: Option<Confinement>,
     /// -20 to 19; higher gives way to others.
     pub niceness: i32,
     /// -1000 to 1000; higher is chosen first when the machine runs out of memory.
@@ -69,6 +72,7 @@ impl ProcessSpec {
             directory: directory.into(),
             environment: BTreeMap::new(),
             owner: None,
+            confinement: None,
             niceness: 0,
             oom_score: None,
             limits: Limits::default(),

@@ -107,6 +107,7 @@ pub(crate) fn shell_app(directory: &Path, command: &str) -> InstanceSpec {
         id: unique("inst"),
         environment_id: unique("projenv"),
         release_id: unique("release"),
+        tree: directory.to_path_buf(),
         directory: directory.to_path_buf(),
         command: StartCommand::Run(vec!["/bin/sh".into(), "-c".into(), command.into()]),
         variables: BTreeMap::new(),
