@@ -44,7 +44,6 @@ impl Outbound {
 
     /// The same, where names are looked up like this instead of by the system.
     pub fn resolving(allowed: Vec<IpAddr>, look_up: LookUp) -> Result<Self, reqwest::Error> {
-        crate::install_tls();
         let allowed = Arc::new(allowed);
         let for_redirects = Arc::clone(&allowed);
         let redirects = reqwest::redirect::Policy::custom(move |attempt| {
@@ -56,17 +55,44 @@ impl Outbound {
                 Err(refused) => attempt.error(refused),
             }
         });
+        Self::guarded(allowed, look_up, redirects, Duration::from_secs(30))
+    }
+
+    /// One for what is sent rather than fetched: a redirect is an answer like any other, so that it
+    /// reaches nobody else, and `timeout` is for all of it, looking up the name included.
+    pub fn sending(
+        allowed: Vec<IpAddr>,
+        look_up: LookUp,
+        timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        let redirects = reqwest::redirect::Policy::none();
+        Self::guarded(Arc::new(allowed), look_up, redirects, timeout)
+    }
+
+    fn guarded(
+        allowed: Arc<Vec<IpAddr>>,
+        look_up: LookUp,
+        redirects: reqwest::redirect::Policy,
+        timeout: Duration,
+    ) -> Result<Self, reqwest::Error> {
+        crate::install_tls();
         let client = reqwest::Client::builder()
+            .user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Guarded {
                 allowed: Arc::clone(&allowed),
                 look_up,
             })
             .redirect(redirects)
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_secs(30))
+            .connect_timeout(timeout.min(Duration::from_secs(5)))
+            .timeout(timeout)
             .no_proxy()
             .build()?;
         Ok(Self { client, allowed })
+    }
+
+    /// Whether an address may be called, as far as that is to be seen before its name is looked up.
+    pub fn check(&self, url: &Url) -> Result<(), Refused> {
+        check_literal(url, &self.allowed)
     }
 
     /// A request to an address that a user named.
@@ -78,6 +104,19 @@ impl Outbound {
         check_literal(url, &self.allowed)?;
         Ok(self.client.request(method, url.clone()))
     }
+}
+
+/// Whether a request failed because its name led to an address that isn't called.
+#[must_use]
+pub fn is_refused(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.is::<Refused>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }
 
 /// A client for addresses that the operator has configured. They may well be inside; a redirect
