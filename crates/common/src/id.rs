@@ -235,6 +235,10 @@ ids! {
     TokenId = "tok";
     /// What came of a delivery of GitHub's for one account (github).
     DeliveryId = "dlv";
+    /// An address that an account has its events told to (project).
+    WebhookId = "whk";
+    /// One event on its way to one such address (project).
+    WebhookDeliveryId = "whd";
     /// A mail on its way out (auth).
     LetterId = "mail";
     /// A wish for a new password (auth).

@@ -1,5 +1,9 @@
 //! What can be said on the command line.
 
+mod webhooks;
+
+pub(crate) use webhooks::{WebhooksArgs, WebhooksCommand};
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +31,8 @@ pub(crate) enum Command {
     Open(OpenArgs),
     /// Show how often you have called what, as bars or as a picture
     Usage(UsageArgs),
+    /// Have an account's events told to addresses, and see what came of it
+    Webhooks(WebhooksArgs),
     /// List the mail that is kept where no mail server is set
     Mail(MailArgs),
     /// Sign in at a platform, in a browser

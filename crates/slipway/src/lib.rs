@@ -8,6 +8,7 @@
 //! | `deploy`, `source` | a path, bundle or Git URL becomes a live app |
 //! | `apps`, `logs`, `open` | what runs, what it says, where it is |
 //! | `usage` | how often one has called what, as bars and as a picture |
+//! | `webhooks` | where an account's events are told, and what came of it |
 //! | `mail` | what was mailed, where no mail server is set |
 //! | `login`, `logout` | signing in by a browser, and out |
 //! | `admin` | what operators do: keys, people, the audit log |
@@ -36,6 +37,7 @@ mod source;
 mod table;
 mod up;
 mod usage;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(arguments) => client(logs::run(arguments)),
         Command::Open(arguments) => client(open::run(arguments)),
         Command::Usage(arguments) => client(usage::run(arguments)),
+        Command::Webhooks(arguments) => client(webhooks::run(arguments)),
         Command::Mail(arguments) => mail::run(&arguments),
         Command::Login(arguments) => client(login::run(arguments)),
         Command::Logout(arguments) => client(login::log_out(arguments)),

@@ -19,6 +19,9 @@ mod routes;
 mod schema;
 mod settings;
 mod variables;
+mod webhooks;
+
+pub use webhooks::failpoints;
 
 use chassis::calls::Calls;
 use chassis::db::{Database, Migrations};
@@ -28,7 +31,7 @@ use chassis::members::{self, Members};
 use chassis::seal::Sealer;
 use chassis::settings::PublicUrls;
 use chassis::{Assembly, Context, Service};
-use common::event::{AccountEvent, GithubEvent, ProvisionerEvent};
+use common::event::{AccountEvent, GithubEvent, ProjectEvent, ProvisionerEvent};
 use common::time::Clock;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
@@ -36,7 +39,9 @@ use utoipa::OpenApi as _;
 use domains::check::Checker;
 use domains::name::Reserved;
 use domains::recheck::Rechecker;
-use settings::DomainsSection;
+use settings::{DomainsSection, WebhooksSection};
+use webhooks::send::Sender;
+use webhooks::worker::Worker;
 
 /// The service's name.
 pub const NAME: &str = "project";
@@ -51,6 +56,7 @@ pub(crate) struct State {
     pub(crate) sealer: Sealer,
     pub(crate) urls: PublicUrls,
     pub(crate) domains: Domains,
+    pub(crate) webhooks: Sender,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -77,6 +83,7 @@ pub fn service() -> Service {
     Service::new(NAME, migrations(), |context: Context| async move {
         let urls = PublicUrls::read(&context.settings)?;
         let domains: DomainsSection = context.settings.section("domains")?;
+        let webhooks: WebhooksSection = context.settings.section("webhooks")?;
         let domains = Domains {
             checker: Checker::new(&domains)?,
             reserved: Reserved::new(urls.platform(), urls.apps_domain()),
@@ -88,9 +95,22 @@ pub fn service() -> Service {
             domains.checker.clone(),
             &domains.settings,
         );
+        let sender = Sender::new(
+            &webhooks,
+            domains.checker.look_up(),
+            context.sealer.clone(),
+            context.clock.clone(),
+        )?;
+        let teller = Worker::new(
+            context.db.clone(),
+            context.clock.clone(),
+            sender.clone(),
+            &webhooks,
+        )?;
         let state = State {
             urls,
             domains,
+            webhooks: sender,
             db: context.db,
             clock: context.clock,
             calls: context.calls,
@@ -105,9 +125,11 @@ pub fn service() -> Service {
             .handlers(handlers())
             .workers(workers)
             .task("domains", |shutdown| rechecker.run(shutdown))
+            .task("webhooks", |shutdown| teller.run(shutdown))
             .openapi(openapi::ApiDoc::openapi()))
     })
     .section::<DomainsSection>("domains")
+    .section::<WebhooksSection>("webhooks")
 }
 
 /// What the service does on events.
@@ -117,4 +139,7 @@ fn handlers() -> Handlers {
         .on::<AccountEvent>("closed_accounts", projects::events::on_account)
         .on::<GithubEvent>("moved_repositories", projects::events::on_github)
         .on::<ProvisionerEvent>("progress", builds::events::on_provisioner)
+        .on::<ProjectEvent>("webhooks", webhooks::events::on_project)
+        .on::<ProvisionerEvent>("webhooks", webhooks::events::on_provisioner)
+        .on::<AccountEvent>("webhooks", webhooks::events::on_account)
 }

@@ -2,7 +2,9 @@
 
 use utoipa::OpenApi;
 
-use crate::{builds, credentials, domains, environments, logs, projects, publications, variables};
+use crate::{
+    builds, credentials, domains, environments, logs, projects, publications, variables, webhooks,
+};
 
 /// What the routes' own annotations say, together.
 #[derive(OpenApi)]
@@ -41,6 +43,15 @@ use crate::{builds, credentials, domains, environments, logs, projects, publicat
         credentials::http::put,
         credentials::http::get,
         credentials::http::delete,
+        webhooks::http::create,
+        webhooks::http::list,
+        webhooks::http::get,
+        webhooks::http::change,
+        webhooks::http::delete,
+        webhooks::http::rotate_secret,
+        webhooks::deliveries_http::test,
+        webhooks::deliveries_http::list,
+        webhooks::deliveries_http::replay,
     ),
     tags(
         (name = "projects", description = "A repository and the environments it runs in"),
@@ -50,6 +61,7 @@ use crate::{builds, credentials, domains, environments, logs, projects, publicat
         (name = "logs", description = "What builds and apps say"),
         (name = "publications", description = "Environments as services of the gateway"),
         (name = "domains", description = "Domains of an account's own under which environments are reached"),
+        (name = "webhooks", description = "Addresses that an account's events are told to"),
         (name = "credentials", description = "A project's access to AWS"),
     ),
 )]

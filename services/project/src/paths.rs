@@ -2,7 +2,7 @@
 //!
 //! The account is read and checked by the extractor of the member; it stands here for the API document.
 
-use common::id::{AccountId, BuildId, EnvironmentId, ProjectId};
+use common::id::{AccountId, BuildId, EnvironmentId, ProjectId, WebhookDeliveryId, WebhookId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -96,4 +96,32 @@ pub(crate) struct BuildPath {
     pub(crate) project_id: ProjectId,
     /// The project's build.
     pub(crate) build_id: BuildId,
+}
+
+/// `/v1/accounts/{account_id}/webhooks/{webhook_id}`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct WebhookPath {
+    /// The account.
+    #[expect(dead_code, reason = "the extractor of the member reads it")]
+    pub(crate) account_id: AccountId,
+    /// Its webhook.
+    pub(crate) webhook_id: WebhookId,
+}
+
+/// `…/webhooks/{webhook_id}/deliveries/{delivery_id}`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are those in the paths"
+)]
+pub(crate) struct WebhookDeliveryPath {
+    /// The account.
+    #[expect(dead_code, reason = "the extractor of the member reads it")]
+    pub(crate) account_id: AccountId,
+    /// Its webhook.
+    pub(crate) webhook_id: WebhookId,
+    /// The webhook's delivery.
+    pub(crate) delivery_id: WebhookDeliveryId,
 }

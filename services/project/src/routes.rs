@@ -3,7 +3,9 @@
 use chassis::http::Routes;
 
 use crate::variables::runtime;
-use crate::{builds, credentials, domains, environments, logs, projects, publications, variables};
+use crate::{
+    builds, credentials, domains, environments, logs, projects, publications, variables, webhooks,
+};
 
 /// Every route.
 pub(crate) fn routes(r: &mut Routes) {
@@ -79,9 +81,34 @@ pub(crate) fn routes(r: &mut Routes) {
     r.delete(&domain, domains::http::remove);
     r.post(&format!("{domain}/verify"), domains::http::verify);
 
+    webhooks_routes(r);
+
     r.internal_post("/internal/pushes", builds::pushed::http);
     r.internal_get(
         "/internal/environments/{environment_id}/runtime",
         runtime::get,
+    );
+}
+
+fn webhooks_routes(r: &mut Routes) {
+    let all = "/v1/accounts/{account_id}/webhooks";
+    r.post(all, webhooks::http::create);
+    r.get(all, webhooks::http::list);
+    let webhook = format!("{all}/{{webhook_id}}");
+    r.get(&webhook, webhooks::http::get);
+    r.patch(&webhook, webhooks::http::change);
+    r.delete(&webhook, webhooks::http::delete);
+    r.post(
+        &format!("{webhook}/rotate-secret"),
+        webhooks::http::rotate_secret,
+    );
+    r.post(&format!("{webhook}/test"), webhooks::deliveries_http::test);
+    r.get(
+        &format!("{webhook}/deliveries"),
+        webhooks::deliveries_http::list,
+    );
+    r.post(
+        &format!("{webhook}/deliveries/{{delivery_id}}/replay"),
+        webhooks::deliveries_http::replay,
     );
 }

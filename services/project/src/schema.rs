@@ -135,5 +135,52 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhooks (id) {
+        id -> Text,
+        account_id -> Text,
+        url -> Text,
+        description -> Nullable<Text>,
+        event_types -> Text,
+        sealed_secret -> Binary,
+        sealed_previous -> Nullable<Binary>,
+        previous_until -> Nullable<Timestamp>,
+        status -> Text,
+        failing_since -> Nullable<Timestamp>,
+        paused_until -> Nullable<Timestamp>,
+        last_success_at -> Nullable<Timestamp>,
+        last_taken_at -> Timestamp,
+        dropped -> BigInt,
+        version -> BigInt,
+        created_by -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Text,
+        webhook_id -> Text,
+        account_id -> Text,
+        message_id -> Text,
+        event_type -> Text,
+        payload -> Text,
+        status -> Text,
+        attempts -> Integer,
+        tries -> Integer,
+        next_attempt_at -> Nullable<Timestamp>,
+        lease_owner -> Nullable<Text>,
+        response_status -> Nullable<Integer>,
+        response_body -> Nullable<Text>,
+        problem -> Nullable<Text>,
+        duration_ms -> Nullable<BigInt>,
+        last_attempt_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(builds -> projects (project_id));
 diesel::allow_tables_to_appear_in_same_query!(builds, projects);
+diesel::allow_tables_to_appear_in_same_query!(webhooks, webhook_deliveries);

@@ -38,7 +38,8 @@ fn handle(
         | ProjectEvent::ServicePublished(_)
         | ProjectEvent::ServiceWithdrawn(_)
         | ProjectEvent::DomainVerified(_)
-        | ProjectEvent::DomainDropped(_) => {}
+        | ProjectEvent::DomainDropped(_)
+        | ProjectEvent::WebhookDisabled(_) => {}
     }
     Ok(())
 }

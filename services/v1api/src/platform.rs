@@ -41,6 +41,8 @@ const PREFIXES: &[(&str, Option<&str>)] = &[
     ("/v1/users", Some("account")),
     ("/v1/accounts/*/projects", Some("project")),
     ("/v1/account/*/projects", Some("project")),
+    ("/v1/accounts/*/webhooks", Some("project")),
+    ("/v1/account/*/webhooks", Some("project")),
     ("/v1/accounts/*/github", Some("github")),
     ("/v1/account/*/github", Some("github")),
     ("/v1/accounts", Some("account")),
@@ -228,6 +230,10 @@ mod tests {
         );
         assert_eq!(
             owner("/v1/account/acc_1/projects/p/build"),
+            Owner::Service("project")
+        );
+        assert_eq!(
+            owner("/v1/account/acc_1/webhooks/whk_1/test"),
             Owner::Service("project")
         );
         assert_eq!(

@@ -46,6 +46,7 @@ const SECTIONS: &[&str] = &[
     "secrets",
     "services",
     "tokens",
+    "webhooks",
 ];
 
 /// Variables under our prefix that are no settings: the command line's, and the tests'.

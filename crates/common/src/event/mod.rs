@@ -18,7 +18,7 @@ pub use auth::{AuthEvent, IdentityState, RefreshReused, TokensRevoked};
 pub use github::{GithubEvent, InstallationState, RepositoryMoved, RepositoryPushed};
 pub use project::{
     BuildRequested, DomainChallenge, DomainState, EnvironmentState, ProjectEvent, ProjectState,
-    ServicePublication, Source, Visibility,
+    ServicePublication, Source, Visibility, WebhookEnd, WebhookState,
 };
 pub use provisioner::{BuildProgress, BuildState, Deployment, ProvisionerEvent};
 pub use v1api::{ApiKeyState, GatewayEvent};

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::events;
-use crate::id::{AccountId, BuildId, EnvironmentId, ProjectId, UserId};
+use crate::id::{AccountId, BuildId, EnvironmentId, ProjectId, UserId, WebhookId};
 use crate::names::{DomainName, ServiceName};
 use crate::rules::ServiceRules;
 use crate::scope::Verb;
@@ -132,6 +132,27 @@ pub struct DomainState {
     pub dropped: bool,
 }
 
+crate::text_enum! {
+    /// Why nothing is sent to a webhook any more, without its owner's doing.
+    pub enum WebhookEnd {
+        /// It answered 410 Gone.
+        Gone = "gone",
+        /// Nothing has reached it for days.
+        Failing = "failing",
+    }
+}
+
+/// A webhook of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WebhookState {
+    /// The webhook.
+    pub webhook_id: WebhookId,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Why nothing is sent to it any more.
+    pub reason: WebhookEnd,
+}
+
 events! {
     /// What the project service tells.
     pub enum ProjectEvent from "project" {
@@ -157,5 +178,7 @@ events! {
         DomainVerified(DomainState) = "dev.slipway.domain.verified" by |domain| domain.domain;
         /// It is so no more.
         DomainDropped(DomainState) = "dev.slipway.domain.dropped" by |domain| domain.domain;
+        /// Nothing is sent to a webhook any more, and its owner should know.
+        WebhookDisabled(WebhookState) = "dev.slipway.webhook.disabled" by |webhook| webhook.webhook_id;
     }
 }

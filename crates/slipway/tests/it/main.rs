@@ -24,3 +24,4 @@ mod secrets;
 mod seeds;
 mod start;
 mod usage;
+mod webhooks;

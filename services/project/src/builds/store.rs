@@ -156,3 +156,12 @@ pub(crate) fn set_progress(db: &mut Db, progress: &BuildProgress) -> QueryResult
         .execute(db)?;
     Ok(changed == 1)
 }
+
+/// The project whose build it is; none once it was removed.
+pub(crate) fn project_of(db: &mut Db, id: &BuildId) -> QueryResult<Option<ProjectId>> {
+    builds::table
+        .find(id)
+        .select(builds::project_id)
+        .first(db)
+        .optional()
+}

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::outbound::{Outbound, read_limited};
+use chassis::outbound::{LookUp, Outbound, read_limited};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
@@ -58,6 +58,12 @@ impl Checker {
             web,
             port: settings.file_port,
         })
+    }
+
+    /// How names that people give are looked up: as those of domains.
+    pub(crate) fn look_up(&self) -> LookUp {
+        let names = self.names.clone();
+        Arc::new(move |name| Box::pin(addresses(names.clone(), name)))
     }
 
     /// Where the file that proves a domain has to be.

@@ -18,6 +18,7 @@ use diesel::prelude::*;
 
 use crate::environments::{self, Environment, EnvironmentError, NewEnvironment, label};
 use crate::schema::projects;
+use crate::webhooks;
 
 /// A project.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -103,7 +104,7 @@ fn lock(db: &mut Db, project: &ProjectId) -> QueryResult<()> {
 }
 
 /// Makes two transactions that open and close things in one account wait for one another.
-fn lock_account(db: &mut Db, account: &AccountId) -> QueryResult<()> {
+pub(crate) fn lock_account(db: &mut Db, account: &AccountId) -> QueryResult<()> {
     chassis::db::lock(db, &format!("projects-of:{account}"))
 }
 
@@ -220,6 +221,7 @@ pub(crate) fn delete(db: &mut Db, mut project: Project, now: Time) -> QueryResul
 pub(crate) fn close_account(db: &mut Db, account: &AccountId, now: Time) -> QueryResult<()> {
     lock_account(db, account)?;
     store::close_account(db, account, now)?;
+    webhooks::store::remove_of(db, account)?;
     for id in store::ids_of_account(db, account)? {
         if let Some(project) = locked(db, account, &id)? {
             delete(db, project, now)?;

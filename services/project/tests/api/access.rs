@@ -25,7 +25,9 @@ async fn routes(api: &Api, by: &Member, project: &Project, build: &str) -> Vec<(
                 .replace("{environment_id}", &project.environment)
                 .replace("{build_id}", build)
                 .replace("{name}", "A")
-                .replace("{domain}", "shop.example");
+                .replace("{domain}", "shop.example")
+                .replace("{webhook_id}", "whk_01h455vb4pex5vsknk084sn02q")
+                .replace("{delivery_id}", "whd_01h455vb4pex5vsknk084sn02q");
             assert!(
                 !path.contains('{'),
                 "the test doesn't know how to fill {path}"
@@ -33,13 +35,13 @@ async fn routes(api: &Api, by: &Member, project: &Project, build: &str) -> Vec<(
             (route.method.parse().unwrap(), path)
         })
         .collect();
-    assert!(routes.len() >= 33, "{routes:?}");
+    assert!(routes.len() >= 42, "{routes:?}");
     routes
 }
 
 /// How many rows there are, and the sum of all versions: no change leaves both as they are.
 async fn state(api: &Api) -> Vec<i64> {
-    const TABLES: [&str; 10] = [
+    const TABLES: [&str; 12] = [
         "projects",
         "environments",
         "labels",
@@ -48,6 +50,8 @@ async fn state(api: &Api) -> Vec<i64> {
         "publications",
         "domains",
         "aws_credentials",
+        "webhooks",
+        "webhook_deliveries",
         "audit_log",
         "jobs",
     ];

@@ -22,3 +22,4 @@ mod projects;
 mod publications;
 mod pushes;
 mod variables;
+mod webhooks;

@@ -28,7 +28,8 @@ pub(crate) fn on_project(
         ProjectEvent::ProjectCreated(_)
         | ProjectEvent::ProjectUpdated(_)
         | ProjectEvent::ProjectDeleted(_)
-        | ProjectEvent::BuildRequested(_) => {}
+        | ProjectEvent::BuildRequested(_)
+        | ProjectEvent::WebhookDisabled(_) => {}
     }
     Ok(())
 }

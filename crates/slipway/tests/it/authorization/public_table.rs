@@ -168,6 +168,32 @@ pub(super) const REALMS: &[Row] = &[
     public("auth", "PUT", "/password", Server("clients:write"), 200).body(SET_PASSWORD),
 ];
 
+const WEBHOOKS: &str = "/v1/accounts/{account_id}/webhooks";
+const WEBHOOK: &str = "/v1/accounts/{account_id}/webhooks/{webhook_id}";
+/// Of a type that never happens here, so that nobody is called.
+const NEW_WEBHOOK: &str =
+    r#"{"url":"https://{unique}.customer.example/","event_types":["webhook.disabled"]}"#;
+
+macro_rules! webhook {
+    ($rest:literal) => {
+        concat!("/v1/accounts/{account_id}/webhooks/{webhook_id}", $rest)
+    };
+}
+
+#[rustfmt::skip]
+pub(super) const WEBHOOK_ROUTES: &[Row] = &[
+    public("project", "POST", WEBHOOKS, Member(Owner, "accounts:write"), 201).body(NEW_WEBHOOK),
+    public("project", "GET", WEBHOOKS, Member(Developer, "accounts:read"), 200),
+    public("project", "GET", WEBHOOK, Member(Developer, "accounts:read"), 200),
+    public("project", "PATCH", WEBHOOK, Member(Owner, "accounts:write"), 200).body(r#"{"description":"Chat"}"#),
+    public("project", "POST", webhook!("/rotate-secret"), Member(Owner, "accounts:write"), 200).body("{}"),
+    // It is disabled: nobody's address is called.
+    public("project", "POST", webhook!("/test"), Member(Owner, "accounts:write"), 409),
+    public("project", "GET", webhook!("/deliveries"), Member(Developer, "accounts:read"), 200),
+    public("project", "POST", webhook!("/deliveries/{delivery_id}/replay"), Member(Owner, "accounts:write"), 404)
+        .named("delivery_id", "whd_01h455vb4pex5vsknk084sn02q"),
+];
+
 const PROJECTS: &str = "/v1/accounts/{account_id}/projects";
 const PROJECT: &str = "/v1/accounts/{account_id}/projects/{project_id}";
 const AWS: &str = "/v1/accounts/{account_id}/projects/{project_id}/credentials/aws";
@@ -313,6 +339,7 @@ pub(super) const ACCOUNT_ROUTES: &[Row] = &[
 /// What ends what the others need.
 #[rustfmt::skip]
 pub(super) const ENDS: &[Row] = &[
+    public("project", "DELETE", WEBHOOK, Member(Owner, "accounts:write"), 200),
     public("project", "DELETE", ENVIRONMENT, Member(Developer, "environments:write"), 200),
     public("project", "DELETE", PROJECT, Member(Developer, "projects:write"), 200),
     public("account", "DELETE", ACCOUNT, MemberOrAdmin(Owner, "accounts:write"), 200),

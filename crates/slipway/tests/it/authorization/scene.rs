@@ -109,6 +109,18 @@ impl Scene {
         self.push(&world.up.url).await;
         self.build(world, &token).await;
         self.equip(world, &token).await;
+        self.listen(world, &token).await;
+    }
+
+    /// A webhook that is sent nothing.
+    async fn listen(&mut self, world: &World, token: &str) {
+        let path = self.fill("/v1/accounts/{account_id}/webhooks");
+        let body = json!({ "url": "https://hooks.customer.example/", "event_types": ["webhook.disabled"] });
+        let made = world.call(201, Method::POST, &path, token, &body).await;
+        self.note("webhook_id", &made["webhook"]["id"]);
+        let path = self.fill("/v1/accounts/{account_id}/webhooks/{webhook_id}");
+        let off = json!({ "enabled": false });
+        world.call(200, Method::PATCH, &path, token, &off).await;
     }
 
     /// Browsers in which the owner is signed in, and a factor that she hasn't enabled.

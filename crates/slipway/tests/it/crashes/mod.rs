@@ -14,3 +14,4 @@ mod tables;
 mod takeover;
 mod together;
 mod watch;
+mod webhooks;

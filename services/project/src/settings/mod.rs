@@ -2,12 +2,18 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `SLIPWAY_DOMAINS__RESOLVERS` | name servers, `address` or `address:port`, that are asked for the proofs of domains; the system's unless set |
+//! | `SLIPWAY_DOMAINS__RESOLVERS` | name servers, `address` or `address:port`, that are asked for the proofs of domains, and where webhooks are; the system's unless set |
 //! | `SLIPWAY_DOMAINS__ALLOWED_ADDRESSES` | inside addresses at which a domain may be all the same when its file is looked for |
 //! | `SLIPWAY_DOMAINS__FILE_PORT` | the port at which such files are looked for |
 //! | `SLIPWAY_DOMAINS__CHECK_EVERY` | how often a domain that is served is looked at again |
 //! | `SLIPWAY_DOMAINS__GRACE` | for how long one without a proof goes on being served |
 //! | `SLIPWAY_DOMAINS__PAUSE` | the least time between two checks that somebody asks for |
+//!
+//! Those of webhooks are [`WebhooksSection`]'s.
+
+mod webhooks;
+
+pub(crate) use webhooks::WebhooksSection;
 
 use std::net::{IpAddr, SocketAddr};
 
