@@ -7,6 +7,7 @@
 
 mod accounts;
 mod app;
+mod comments;
 mod deliveries;
 mod git;
 mod installations;
@@ -52,7 +53,9 @@ pub fn service() -> chassis::Service {
         let calls = context.calls.clone();
         let workers = deliveries::work::workers(Workers::new(), state.clone(), calls);
         let urls = PublicUrls::read(&context.settings)?;
-        let workers = reports::work::workers(workers, state.provider.github.clone(), urls);
+        let github = state.provider.github.clone();
+        let workers = reports::work::workers(workers, github.clone(), urls.clone());
+        let workers = comments::work::workers(workers, github, urls);
         Ok(chassis::Assembly::new()
             .data(state)
             .routes(routes::routes)
@@ -69,6 +72,7 @@ fn handlers() -> Handlers {
     Handlers::new()
         .on::<AccountEvent>("memberships", chassis::members::handle)
         .on::<AccountEvent>("accounts", accounts::handle)
+        .on::<ProjectEvent>("comments", comments::events::on_project)
         .on::<ProjectEvent>("reports", reports::events::on_project)
         .on::<ProvisionerEvent>("reports", reports::events::on_provisioner)
 }

@@ -110,5 +110,27 @@ diesel::table! {
         state -> Text,
         deployment_id -> Nullable<BigInt>,
         created_at -> Timestamp,
+        preview -> Bool,
+        environment_id -> Nullable<Text>,
+        ended -> Bool,
+    }
+}
+
+diesel::table! {
+    gone_previews (environment_id) {
+        environment_id -> Text,
+        gone_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    comments (project_id, number) {
+        project_id -> Text,
+        number -> BigInt,
+        account_id -> Text,
+        preview -> Text,
+        version -> BigInt,
+        comment_id -> Nullable<BigInt>,
+        said -> Nullable<Text>,
     }
 }

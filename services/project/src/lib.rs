@@ -13,6 +13,7 @@ mod etag;
 mod logs;
 mod openapi;
 mod paths;
+mod previews;
 mod projects;
 mod publications;
 mod routes;

@@ -3,7 +3,8 @@
 use utoipa::OpenApi;
 
 use crate::{
-    builds, credentials, domains, environments, logs, projects, publications, variables, webhooks,
+    builds, credentials, domains, environments, logs, previews, projects, publications, variables,
+    webhooks,
 };
 
 /// What the routes' own annotations say, together.
@@ -24,6 +25,13 @@ use crate::{
         variables::http::list,
         variables::http::delete,
         variables::http::delete_all,
+        previews::http::list,
+        previews::http::get,
+        previews::http::approve,
+        previews::http::rebuild,
+        previews::http::remove,
+        previews::settings_http::get,
+        previews::settings_http::put,
         builds::http::request,
         builds::http::roll_back,
         builds::http::list,
@@ -57,6 +65,7 @@ use crate::{
         (name = "projects", description = "A repository and the environments it runs in"),
         (name = "environments", description = "The places where a project runs"),
         (name = "variables", description = "What an environment's builds and processes find in theirs"),
+        (name = "previews", description = "Environments of pull requests, which come and go with them"),
         (name = "builds", description = "Attempts to turn a commit into a release, and roll-backs"),
         (name = "logs", description = "What builds and apps say"),
         (name = "publications", description = "Environments as services of the gateway"),

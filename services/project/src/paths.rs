@@ -125,3 +125,16 @@ pub(crate) struct WebhookDeliveryPath {
     /// The webhook's delivery.
     pub(crate) delivery_id: WebhookDeliveryId,
 }
+
+/// `…/projects/{project_id}/previews/{number}`
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct PreviewPath {
+    /// The account.
+    #[expect(dead_code, reason = "the extractor of the member reads it")]
+    pub(crate) account_id: AccountId,
+    /// Its project.
+    pub(crate) project_id: ProjectId,
+    /// The pull request's number.
+    pub(crate) number: i64,
+}

@@ -4,7 +4,8 @@ use chassis::http::Routes;
 
 use crate::variables::runtime;
 use crate::{
-    builds, credentials, domains, environments, logs, projects, publications, variables, webhooks,
+    builds, credentials, domains, environments, logs, previews, projects, publications, variables,
+    webhooks,
 };
 
 /// Every route.
@@ -20,6 +21,17 @@ pub(crate) fn routes(r: &mut Routes) {
     r.put(&aws, credentials::http::put);
     r.get(&aws, credentials::http::get);
     r.delete(&aws, credentials::http::delete);
+
+    let previews = format!("{project}/previews");
+    r.get(&previews, previews::http::list);
+    let preview = format!("{previews}/{{number}}");
+    r.get(&preview, previews::http::get);
+    r.delete(&preview, previews::http::remove);
+    r.post(&format!("{preview}/approve"), previews::http::approve);
+    r.post(&format!("{preview}/rebuild"), previews::http::rebuild);
+    let settings = format!("{project}/preview-settings");
+    r.get(&settings, previews::settings_http::get);
+    r.put(&settings, previews::settings_http::put);
 
     r.post(&format!("{project}/build"), builds::http::request);
     r.get(&format!("{project}/builds"), builds::http::list);
@@ -84,6 +96,7 @@ pub(crate) fn routes(r: &mut Routes) {
     webhooks_routes(r);
 
     r.internal_post("/internal/pushes", builds::pushed::http);
+    r.internal_post("/internal/pull-requests", previews::told::http);
     r.internal_get(
         "/internal/environments/{environment_id}/runtime",
         runtime::get,

@@ -31,6 +31,7 @@ diesel::table! {
         project_id -> Text,
         account_id -> Text,
         name -> Text,
+        kind -> Text,
         label -> Text,
         database -> Bool,
         branch -> Nullable<Text>,
@@ -62,6 +63,7 @@ diesel::table! {
         environment_id -> Text,
         kind -> Text,
         git_ref -> Nullable<Text>,
+        settings_ref -> Nullable<Text>,
         rollback_to -> Nullable<Text>,
         state -> Text,
         cancel_requested -> Bool,
@@ -124,6 +126,46 @@ diesel::table! {
         sealed_secret -> Nullable<Binary>,
         role_arn -> Nullable<Text>,
         region -> Text,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    preview_settings (project_id) {
+        project_id -> Text,
+        enabled -> Bool,
+        secrets -> Bool,
+        source_environment -> Text,
+        base_branches -> Text,
+        most -> Integer,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    previews (project_id, number) {
+        project_id -> Text,
+        number -> BigInt,
+        account_id -> Text,
+        repo_owner -> Text,
+        repo_name -> Text,
+        base_branch -> Text,
+        head_repository -> Nullable<Text>,
+        head_branch -> Text,
+        head_commit -> Text,
+        fork -> Bool,
+        author -> Text,
+        status -> Text,
+        reason -> Nullable<Text>,
+        approved_commit -> Nullable<Text>,
+        approved_by -> Nullable<Text>,
+        approved_at -> Nullable<Timestamp>,
+        environment_id -> Nullable<Text>,
+        build_id -> Nullable<Text>,
+        built_commit -> Nullable<Text>,
+        changed_at -> Timestamp,
+        version -> BigInt,
+        created_at -> Timestamp,
         updated_at -> Timestamp,
     }
 }

@@ -39,7 +39,8 @@ fn handle(
         | ProjectEvent::ServiceWithdrawn(_)
         | ProjectEvent::DomainVerified(_)
         | ProjectEvent::DomainDropped(_)
-        | ProjectEvent::WebhookDisabled(_) => {}
+        | ProjectEvent::WebhookDisabled(_)
+        | ProjectEvent::PreviewChanged(_) => {}
     }
     Ok(())
 }

@@ -6,7 +6,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::event::PullRequestState;
 use crate::id::{AccountId, BuildId, EnvironmentId};
+use crate::time::Time;
 
 fn expose_all<S: Serializer>(
     secrets: &BTreeMap<String, SecretString>,
@@ -54,5 +56,25 @@ pub struct PushedAnswer {
     /// The builds, oldest first.
     pub builds: Vec<BuildId>,
     /// Why there are none.
+    pub reason: Option<String>,
+}
+
+/// `POST /internal/pull-requests`: brings the previews of a pull request to how it stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PullRequestTold {
+    /// How it stands. Its account's projects are looked at.
+    pub pull_request: PullRequestState,
+    /// When it changed last, by GitHub's clock: what was told of an earlier time is out of date.
+    pub changed_at: Time,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PullRequestAnswer {
+    /// The builds that were asked for.
+    pub builds: Vec<BuildId>,
+    /// Whether any preview is another now.
+    pub changed: bool,
+    /// Why nothing is built.
     pub reason: Option<String>,
 }

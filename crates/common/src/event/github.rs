@@ -31,6 +31,41 @@ impl RepositoryPushed {
     }
 }
 
+/// A pull request, as GitHub showed it when it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PullRequestState {
+    /// The account that reaches the repository.
+    pub account_id: AccountId,
+    /// The repository's owner.
+    pub owner: String,
+    /// The repository's name.
+    pub repo: String,
+    /// The pull request's number.
+    pub number: i64,
+    /// Whether it is open.
+    pub open: bool,
+    /// The branch that it is to go to.
+    pub base_branch: String,
+    /// The repository that it comes from, as `owner/name`; none if that is gone.
+    pub head_repository: Option<String>,
+    /// The branch that it comes from.
+    pub head_branch: String,
+    /// Its newest commit, in hex.
+    pub commit: String,
+    /// Whether it comes from another repository than the one that it is to.
+    pub fork: bool,
+    /// The login of whoever opened it.
+    pub author: String,
+}
+
+impl PullRequestState {
+    /// A pull request as one account sees it.
+    fn subject(&self) -> String {
+        let (account, owner, repo) = (&self.account_id, &self.owner, &self.repo);
+        format!("{account}:{owner}/{repo}!{}", self.number)
+    }
+}
+
 /// An installation of the GitHub App that accounts have proved theirs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstallationState {
@@ -66,6 +101,8 @@ events! {
     pub enum GithubEvent from "github" {
         /// A branch has a new commit.
         Push(RepositoryPushed) = "dev.slipway.github.push" by |push| push.subject();
+        /// A pull request is open, changed or over.
+        PullRequest(PullRequestState) = "dev.slipway.github.pull_request" by |pull| pull.subject();
         /// Repositories are called otherwise.
         RepositoryMoved(RepositoryMoved) = "dev.slipway.github.repository.moved"
             by |moved| format!("{}:{}/{}", moved.account_id, moved.from_owner, moved.from_repo.as_deref().unwrap_or("*"));

@@ -15,9 +15,12 @@ mod v1api;
 pub use account::{AccountEvent, AccountState, InviteState, InviteStatus, MemberState, UserState};
 pub use asyncapi::asyncapi;
 pub use auth::{AuthEvent, IdentityState, RefreshReused, TokensRevoked};
-pub use github::{GithubEvent, InstallationState, RepositoryMoved, RepositoryPushed};
+pub use github::{
+    GithubEvent, InstallationState, PullRequestState, RepositoryMoved, RepositoryPushed,
+};
 pub use project::{
-    BuildRequested, DomainChallenge, DomainState, EnvironmentState, ProjectEvent, ProjectState,
+    BuildRequested, DomainChallenge, DomainState, EnvironmentKind, EnvironmentState, PreviewBuild,
+    PreviewEnvironment, PreviewState, PreviewStatus, ProjectEvent, ProjectState,
     ServicePublication, Source, Visibility, WebhookEnd, WebhookState,
 };
 pub use provisioner::{BuildProgress, BuildState, Deployment, ProvisionerEvent};

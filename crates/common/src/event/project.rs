@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::events;
+use super::{BuildState, events};
 use crate::id::{AccountId, BuildId, EnvironmentId, ProjectId, UserId, WebhookId};
 use crate::names::{DomainName, ServiceName};
 use crate::rules::ServiceRules;
@@ -34,6 +34,20 @@ pub struct ProjectState {
     pub deleted: bool,
 }
 
+crate::text_enum! {
+    /// What an environment is for.
+    #[derive(Default)]
+    pub enum EnvironmentKind {
+        /// Whatever its members want.
+        #[default]
+        Standard = "standard",
+        /// The preview of a pull request from a branch of the repository itself.
+        Preview = "preview",
+        /// The preview of a pull request from somebody else's copy of the repository.
+        ForkPreview = "fork_preview",
+    }
+}
+
 /// An environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvironmentState {
@@ -45,6 +59,9 @@ pub struct EnvironmentState {
     pub account_id: AccountId,
     /// Its name.
     pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub kind: EnvironmentKind,
     /// The label under which it is reached: `<label>.<apps domain>`.
     pub label: String,
     /// Whether it has a database of its own.
@@ -64,6 +81,9 @@ pub struct BuildRequested {
     pub source: Source,
     /// The branch, tag or commit; none is the repository's default branch.
     pub git_ref: Option<String>,
+    /// The branch whose `slipway.toml` and `Procfile` hold, instead of the commit's own.
+    #[serde(default)]
+    pub settings_ref: Option<String>,
     /// Who asked.
     pub requested_by: Option<UserId>,
     /// When.
@@ -153,6 +173,74 @@ pub struct WebhookState {
     pub reason: WebhookEnd,
 }
 
+crate::text_enum! {
+    /// Where the preview of a pull request stands.
+    pub enum PreviewStatus {
+        /// It has an environment.
+        Active = "active",
+        /// It is from a fork, and nobody has approved its newest commit.
+        AwaitingApproval = "awaiting_approval",
+        /// It can't begin yet; the reason says why.
+        Waiting = "waiting",
+        /// Its pull request is over, or gets no preview any more.
+        Closed = "closed",
+        /// A member removed it.
+        Removed = "removed",
+    }
+}
+
+/// Where a preview runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewEnvironment {
+    /// The environment.
+    pub environment_id: EnvironmentId,
+    /// The label of its host name.
+    pub label: String,
+}
+
+/// The newest build of a preview.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewBuild {
+    /// The build.
+    pub build_id: BuildId,
+    /// The commit that it builds, in hex.
+    pub commit: String,
+    /// Where it stands.
+    pub state: BuildState,
+}
+
+/// The preview of a pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewState {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// The pull request's number.
+    pub number: i64,
+    /// The repository that the pull request is to.
+    pub source: Source,
+    /// The pull request's newest commit, in hex.
+    pub commit: String,
+    /// Whether that comes from somebody else's copy of the repository.
+    pub fork: bool,
+    /// Where it stands.
+    pub status: PreviewStatus,
+    /// Why it has no environment, where that isn't plain.
+    pub reason: Option<String>,
+    /// Where it runs.
+    pub environment: Option<PreviewEnvironment>,
+    /// Its newest build.
+    pub build: Option<PreviewBuild>,
+}
+
+impl PreviewState {
+    /// A pull request as one project sees it.
+    fn subject(&self) -> String {
+        format!("{}/{}", self.project_id, self.number)
+    }
+}
+
 events! {
     /// What the project service tells.
     pub enum ProjectEvent from "project" {
@@ -180,5 +268,7 @@ events! {
         DomainDropped(DomainState) = "dev.slipway.domain.dropped" by |domain| domain.domain;
         /// Nothing is sent to a webhook any more, and its owner should know.
         WebhookDisabled(WebhookState) = "dev.slipway.webhook.disabled" by |webhook| webhook.webhook_id;
+        /// A pull request's preview is another, or gone.
+        PreviewChanged(PreviewState) = "dev.slipway.preview.changed" by |preview| preview.subject();
     }
 }

@@ -150,11 +150,12 @@ pub(super) struct Wanted {
 }
 
 /// What an installation may be asked for at most.
-const PERMISSIONS: [(&str, &str); 5] = [
+const PERMISSIONS: [(&str, &str); 6] = [
     ("contents", "read"),
     ("metadata", "read"),
     ("statuses", "write"),
     ("deployments", "write"),
+    ("pull_requests", "write"),
     ("members", "read"),
 ];
 
@@ -177,7 +178,10 @@ pub(super) async fn access_token(
     }
     let wanted = body.map(web::Json::into_inner).unwrap_or_default();
     for (name, level) in &wanted.permissions {
-        let granted = PERMISSIONS.iter().find(|(known, _)| known == name);
+        let granted = PERMISSIONS
+            .iter()
+            .filter(|(known, _)| !installation.withheld.contains(known))
+            .find(|(known, _)| known == name);
         let enough =
             granted.is_some_and(|(_, most)| *most == "write" || level.as_str() == Some("read"));
         if !enough {

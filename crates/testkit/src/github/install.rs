@@ -49,6 +49,7 @@ pub(super) async fn installed(state: Shared, form: web::Form<Parameters>) -> Htt
             owner: owner.clone(),
             kind: if own { "User" } else { "Organization" },
             suspended: false,
+            withheld: Vec::new(),
         };
         state.installations.push(installation);
         9_000 + number

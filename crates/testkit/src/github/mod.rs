@@ -1,6 +1,7 @@
 //! GitHub as an OAuth app and a GitHub App meet it: where people consent, where codes become tokens,
 //! what the API says of who a token belongs to; installations and the tokens that they give,
-//! repositories, Git over HTTP with those tokens, deliveries, statuses and deployments. It answers as GitHub's documentation says ("Authorizing
+//! repositories, Git over HTTP with those tokens, deliveries, statuses, deployments, pull requests and their
+//! comments. It answers as GitHub's documentation says ("Authorizing
 //! OAuth apps", "Troubleshooting OAuth app access token request errors", REST API 2022-11-28),
 //! under the paths of GitHub Enterprise Server: the API below `/api/v3`.
 
@@ -13,6 +14,7 @@ mod install;
 mod key;
 mod oauth;
 mod posts;
+mod pulls;
 mod rest;
 mod state;
 mod world;
@@ -28,6 +30,7 @@ use common::time::Clock;
 pub use app::{APP_ID, APP_SLUG, WEBHOOK_SECRET};
 pub use deliveries::Delivery;
 pub use key::PRIVATE_KEY;
+pub use pulls::{Comment, PullRequest};
 use state::State;
 pub use state::{Fault, Mood, OauthApp, Person, Posted};
 pub use world::{Installation, Repository};
@@ -267,6 +270,16 @@ fn as_app(config: &mut web::ServiceConfig) {
         .route(
             "/api/v3/repos/{owner}/{repo}/deployments/{id}/statuses",
             web::post().to(posts::deployment_status),
+        )
+        .route("/api/v3/repos/{owner}/{repo}/pulls/{number}", get().to(pulls::pull_request))
+        .route("/api/v3/repos/{owner}/{repo}/issues/{number}/comments", get().to(pulls::comments))
+        .route(
+            "/api/v3/repos/{owner}/{repo}/issues/{number}/comments",
+            web::post().to(pulls::comment),
+        )
+        .route(
+            "/api/v3/repos/{owner}/{repo}/issues/comments/{id}",
+            web::patch().to(pulls::edit_comment),
         )
         .route("/api/v3/user/installations", get().to(rest::installations))
         .route("/api/v3/user/memberships/orgs/{org}", get().to(rest::membership))

@@ -13,6 +13,7 @@ use common::random;
 use common::time::{Clock, Span, Time};
 use serde_json::Value;
 
+use super::pulls::{Comment, PullRequest};
 pub(super) use super::world::InstallationToken;
 use super::world::{Installation, Repository};
 
@@ -152,6 +153,8 @@ pub(super) struct State {
     pub(super) installation_tokens: HashMap<String, InstallationToken>,
     pub(super) longest_page: usize,
     pub(super) posted: Vec<Posted>,
+    pub(super) pull_requests: Vec<PullRequest>,
+    pub(super) comments: Vec<Comment>,
 }
 
 impl State {
@@ -174,6 +177,8 @@ impl State {
             installation_tokens: HashMap::new(),
             longest_page: 100,
             posted: Vec::new(),
+            pull_requests: Vec::new(),
+            comments: Vec::new(),
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Installation {
     pub kind: &'static str,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// The App's permissions that its owner hasn't agreed to yet.
+    pub withheld: Vec<&'static str>,
 }
 
 impl Installation {

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use crate::repositories::pushing::PushError;
 use crate::schema::closed_accounts;
 use crate::storage::Storage;
-use crate::{installations, repositories};
+use crate::{comments, installations, repositories};
 
 /// How long a deleted account's repositories are kept.
 const KEPT: Span = Span::days(7);
@@ -81,6 +81,7 @@ pub(crate) async fn remove_due(
         db.write(move |db| {
             repositories::delete_account(db, &account)?;
             installations::store::unlink_account(db, &account)?;
+            comments::store::remove_of(db, &account)?;
             diesel::update(closed_accounts::table.find(&account))
                 .set(closed_accounts::removed.eq(true))
                 .execute(db)

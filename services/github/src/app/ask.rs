@@ -64,6 +64,15 @@ impl<'a> Ask<'a> {
             ..Self::get(url, by)
         }
     }
+
+    /// Changes what is there: twice is as good as once.
+    pub(super) fn patch(url: Url, by: By<'a>, body: Value) -> Self {
+        Self {
+            method: Method::PATCH,
+            body: Some(body),
+            ..Self::get(url, by)
+        }
+    }
 }
 
 /// What was answered.

@@ -9,6 +9,7 @@ mod kept;
 mod key;
 mod limits;
 mod person;
+mod pulls;
 mod report;
 mod tokens;
 
@@ -23,6 +24,7 @@ use url::Url;
 pub(crate) use calls::{Commit, Installation, OwnerKind, RepositoryInfo};
 pub(crate) use client::GithubError;
 pub(crate) use person::ProofError;
+pub(crate) use pulls::PullRequest;
 pub(crate) use tokens::{Purpose, Token};
 
 use client::Client;
@@ -37,6 +39,8 @@ struct Shared {
     client: Client,
     tokens: Tokens,
     web_url: Url,
+    /// The App's number.
+    id: u64,
     /// What people prove by who they are.
     oauth: chassis::settings::GithubClient,
     webhook_secret: Option<Secret>,
@@ -58,6 +62,7 @@ impl App {
         Ok(Some(Self(Arc::new(Shared {
             tokens: Tokens::new(clock.clone()),
             client,
+            id,
             web_url: settings.web_url.clone(),
             oauth,
             webhook_secret: settings.webhook_secret.clone(),

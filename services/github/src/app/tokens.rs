@@ -25,6 +25,10 @@ pub(crate) enum Purpose {
     Checkout(u64),
     /// To tell this repository what became of its commits.
     Report(u64),
+    /// To see how this repository's pull requests stand.
+    Pulls(u64),
+    /// To comment on this repository's pull requests.
+    Comment(u64),
 }
 
 impl Purpose {
@@ -39,6 +43,14 @@ impl Purpose {
             Self::Report(repository) => json!({
                 "repository_ids": [repository],
                 "permissions": { "deployments": "write", "statuses": "write", "metadata": "read" },
+            }),
+            Self::Pulls(repository) => json!({
+                "repository_ids": [repository],
+                "permissions": { "pull_requests": "read", "metadata": "read" },
+            }),
+            Self::Comment(repository) => json!({
+                "repository_ids": [repository],
+                "permissions": { "pull_requests": "write", "metadata": "read" },
             }),
         }
     }

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) enum Content {
     /// A branch has a new commit.
     Push(Push),
+    /// Something became of a pull request.
+    PullRequest(Pull),
     /// Something became of the installation.
     Installation,
     /// A repository is called otherwise, or another owner's.
@@ -30,6 +32,14 @@ pub(crate) struct Push {
     pub(crate) branch: String,
     pub(crate) commit: String,
     pub(crate) default_branch: String,
+}
+
+/// Which pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pull {
+    pub(crate) owner: String,
+    pub(crate) repo: String,
+    pub(crate) number: i64,
 }
 
 /// Where a repository was, and where it is.
@@ -66,6 +76,7 @@ struct Body {
     #[serde(rename = "ref")]
     git_ref: Option<String>,
     after: Option<String>,
+    number: Option<i64>,
     #[serde(default)]
     deleted: bool,
     #[serde(default)]
@@ -106,7 +117,13 @@ const LONGEST_BRANCH: usize = 255;
 
 /// Reads a delivery; none if it is of no installation, or of an event that nothing is done about.
 pub(crate) fn read(event: &str, body: &[u8]) -> Result<Option<Read>, serde_json::Error> {
-    let known = ["push", "installation", "repository", "installation_target"];
+    let known = [
+        "push",
+        "pull_request",
+        "installation",
+        "repository",
+        "installation_target",
+    ];
     if !known.contains(&event) {
         return Ok(None);
     }
@@ -117,6 +134,7 @@ pub(crate) fn read(event: &str, body: &[u8]) -> Result<Option<Read>, serde_json:
     let named = body.repository.as_ref().and_then(Repository::named);
     let content = match (event, named) {
         ("push", Some((owner, repo))) => pushed(&body, owner, repo),
+        ("pull_request", Some(named)) => pulled(&body, named),
         ("repository", Some(named)) => moved(&body, named),
         ("installation", _) => Content::Installation,
         ("installation_target", _) => renamed(&body),
@@ -161,6 +179,40 @@ fn pushed(body: &Body, owner: &str, repo: &str) -> Content {
         commit: commit.to_owned(),
         default_branch: default_branch.unwrap_or_default(),
     })
+}
+
+/// What of a pull request's life has no part in what it comes from, goes to, or whether it is open.
+const NO_CHANGE: [&str; 14] = [
+    "assigned",
+    "unassigned",
+    "labeled",
+    "unlabeled",
+    "locked",
+    "unlocked",
+    "milestoned",
+    "demilestoned",
+    "review_requested",
+    "review_request_removed",
+    "auto_merge_enabled",
+    "auto_merge_disabled",
+    "enqueued",
+    "dequeued",
+];
+
+fn pulled(body: &Body, (owner, repo): (&str, &str)) -> Content {
+    let action = body.action.as_deref().unwrap_or_default();
+    // Whatever else it is, how the pull request stands is asked.
+    if NO_CHANGE.contains(&action) {
+        return nothing("Nothing that concerns previews has changed");
+    }
+    match body.number.filter(|number| *number > 0) {
+        Some(number) => Content::PullRequest(Pull {
+            owner: owner.to_owned(),
+            repo: repo.to_owned(),
+            number,
+        }),
+        None => nothing("The delivery names no pull request"),
+    }
 }
 
 fn moved(body: &Body, (owner, repo): (&str, &str)) -> Content {

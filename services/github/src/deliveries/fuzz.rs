@@ -63,6 +63,10 @@ fn what_is_read_of_a_delivery_names_a_branch_and_a_commit_and_is_kept_as_it_was_
                     let named = format!("{}/{}", push.owner, push.repo);
                     assert_eq!(read.repository, Some(named));
                 }
+                Content::PullRequest(pull) => {
+                    assert_eq!(*event, "pull_request");
+                    assert!(pull.number > 0);
+                }
                 Content::Moved(moved) => {
                     assert_eq!(*event, "repository");
                     let named = format!("{}/{}", moved.owner, moved.repo);

@@ -10,6 +10,7 @@ mod failure;
 mod fuzz;
 pub(crate) mod http;
 pub(crate) mod log_http;
+mod pulled;
 pub(crate) mod receive;
 pub(crate) mod signature;
 pub(crate) mod store;
@@ -120,7 +121,8 @@ pub(crate) struct Task {
     pub(crate) run: i32,
 }
 
-/// Has a delivery worked off for one account. Of pushes to one branch that wait, only the newest is.
+/// Has a delivery worked off for one account. Of pushes to one branch that wait, and of
+/// what became of one pull request, only the newest is.
 pub(crate) fn enqueue(
     db: &mut Db,
     delivery: &Delivery,
@@ -133,6 +135,10 @@ pub(crate) fn enqueue(
         Content::Push(push) => {
             let (owner, repo, branch) = (&push.owner, &push.repo, &push.branch);
             (format!("{account}/{owner}/{repo}#{branch}"), true)
+        }
+        Content::PullRequest(pull) => {
+            let (owner, repo, number) = (&pull.owner, &pull.repo, pull.number);
+            (format!("{account}/{owner}/{repo}!{number}"), true)
         }
         Content::Installation | Content::Moved(_) | Content::OwnerRenamed(_) => {
             (format!("{account}/{}", delivery.installation_id), false)

@@ -108,7 +108,7 @@ pub(crate) fn finish(
         .map(drop)
 }
 
-/// Keeps that newer pushes took the place of these.
+/// Keeps that newer deliveries took the place of these.
 pub(crate) fn supersede(db: &mut Db, ids: &[&str], now: Time) -> QueryResult<()> {
     let queued = outcomes::state.eq(OutcomeState::Queued);
     diesel::update(
@@ -118,7 +118,7 @@ pub(crate) fn supersede(db: &mut Db, ids: &[&str], now: Time) -> QueryResult<()>
     )
     .set((
         outcomes::state.eq(OutcomeState::Superseded),
-        outcomes::reason.eq(Some("A newer push to the branch took its place")),
+        outcomes::reason.eq(Some("A newer delivery took its place")),
         outcomes::finished_at.eq(Some(now)),
     ))
     .execute(db)

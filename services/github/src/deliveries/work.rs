@@ -46,10 +46,10 @@ pub(crate) fn workers(workers: Workers, state: State, calls: Calls) -> Workers {
 }
 
 /// What one run works with.
-struct Work<'a> {
-    state: &'a State,
-    calls: &'a Calls,
-    github: &'a Github,
+pub(super) struct Work<'a> {
+    pub(super) state: &'a State,
+    pub(super) calls: &'a Calls,
+    pub(super) github: &'a Github,
     delivery: Delivery,
     outcome: Outcome,
     task: Task,
@@ -76,6 +76,7 @@ async fn run(state: &State, calls: &Calls, task: Task) -> Result<(), Failure> {
     };
     match content {
         Content::Push(push) => work.pushed(push).await,
+        Content::PullRequest(pull) => work.pull_request(pull).await,
         Content::Installation => work.installation().await,
         Content::Moved(moved) => work.moved(moved).await,
         Content::OwnerRenamed(renamed) => work.owner_renamed(renamed).await,
@@ -84,12 +85,12 @@ async fn run(state: &State, calls: &Calls, task: Task) -> Result<(), Failure> {
 }
 
 impl Work<'_> {
-    fn account(&self) -> &AccountId {
+    pub(super) fn account(&self) -> &AccountId {
         &self.outcome.account_id
     }
 
     /// Keeps how it ended, and tells what others must know, in one transaction.
-    async fn finish(&self, done: Done, events: Vec<GithubEvent>) -> Result<(), Failure> {
+    pub(super) async fn finish(&self, done: Done, events: Vec<GithubEvent>) -> Result<(), Failure> {
         let (task, now) = (self.task.clone(), self.state.clock.now());
         let version = self.version();
         let finishing = self.state.db.write(move |db| {

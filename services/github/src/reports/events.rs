@@ -3,14 +3,15 @@
 use chassis::db::Db;
 use chassis::events::HandlerError;
 use common::event::{
-    BuildProgress, BuildRequested, BuildState, Envelope, ProjectEvent, ProvisionerEvent,
+    BuildProgress, BuildRequested, BuildState, Envelope, EnvironmentKind, ProjectEvent,
+    ProvisionerEvent,
 };
 use common::id::{AccountId, BuildId};
 use common::names::RepoOwner;
 use common::time::Time;
 use diesel::QueryResult;
 
-use super::{Report, keep, store};
+use super::{Report, keep, outdated, store};
 use crate::installations;
 use crate::storage::Holder;
 
@@ -22,6 +23,10 @@ pub(crate) fn on_project(
 ) -> Result<(), HandlerError> {
     match &envelope.event {
         ProjectEvent::BuildRequested(build) => Ok(requested(db, build, now)?),
+        ProjectEvent::EnvironmentDeleted(gone) if gone.kind != EnvironmentKind::Standard => {
+            Ok(outdated::gone(db, gone, now)?)
+        }
+        ProjectEvent::PreviewChanged(preview) => Ok(outdated::changed(db, preview, now)?),
         ProjectEvent::ProjectCreated(_)
         | ProjectEvent::ProjectUpdated(_)
         | ProjectEvent::ProjectDeleted(_)
@@ -85,6 +90,8 @@ fn requested(db: &mut Db, build: &BuildRequested, now: Time) -> QueryResult<()> 
     };
     report.project_id = Some(environment.project_id.clone());
     report.environment = Some(environment.name.clone());
+    report.preview = environment.kind != EnvironmentKind::Standard;
+    report.environment_id = Some(environment.environment_id.clone());
     report.label = Some(environment.label.clone());
     report.owner = Some(source.owner.clone());
     report.repo = Some(source.repo.clone());

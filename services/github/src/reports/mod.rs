@@ -4,6 +4,7 @@
 //! Events of builds become jobs; a build neither waits for them nor knows of them.
 
 pub(crate) mod events;
+pub(crate) mod outdated;
 mod say;
 pub(crate) mod store;
 pub(crate) mod work;
@@ -11,7 +12,7 @@ pub(crate) mod work;
 use chassis::db::Db;
 use chassis::jobs::{self, NewJob};
 use common::event::BuildState;
-use common::id::{AccountId, BuildId, ProjectId};
+use common::id::{AccountId, BuildId, EnvironmentId, ProjectId};
 use common::time::Time;
 use diesel::QueryResult;
 use diesel::prelude::*;
@@ -43,6 +44,12 @@ pub(crate) struct Report {
     #[diesel(skip_update)]
     pub(crate) deployment_id: Option<i64>,
     pub(crate) created_at: Time,
+    /// Whether it is of a pull request's preview.
+    pub(crate) preview: bool,
+    pub(crate) environment_id: Option<EnvironmentId>,
+    /// Whether its deployment was said to be over. It comes from the work, as the number does.
+    #[diesel(skip_update)]
+    pub(crate) ended: bool,
 }
 
 /// What a job is told.
@@ -77,6 +84,9 @@ impl Report {
             state: BuildState::Queued,
             deployment_id: None,
             created_at: now,
+            preview: false,
+            environment_id: None,
+            ended: false,
         }
     }
 

@@ -1,12 +1,13 @@
 //! The queries of reports.
 
 use chassis::db::Db;
-use common::id::BuildId;
+use chassis::on_backend;
+use common::id::{BuildId, EnvironmentId};
 use common::time::Time;
 use diesel::prelude::*;
 
 use super::Report;
-use crate::schema::reports;
+use crate::schema::{gone_previews, reports};
 
 /// What is known of a build.
 pub(crate) fn find(db: &mut Db, build: &BuildId) -> QueryResult<Option<Report>> {
@@ -37,8 +38,55 @@ pub(crate) fn set_deployment(db: &mut Db, build: &BuildId, id: i64) -> QueryResu
         .map(drop)
 }
 
+/// Keeps that a build's deployment was said to be over.
+pub(crate) fn set_ended(db: &mut Db, build: &BuildId) -> QueryResult<()> {
+    diesel::update(reports::table.find(build))
+        .set(reports::ended.eq(true))
+        .execute(db)
+        .map(drop)
+}
+
+/// The builds of an environment whose deployments aren't over, but this one.
+pub(crate) fn undone(
+    db: &mut Db,
+    environment: &EnvironmentId,
+    keep: Option<&BuildId>,
+) -> QueryResult<Vec<Report>> {
+    let mut query = reports::table
+        .filter(reports::environment_id.eq(environment))
+        .filter(reports::preview.eq(true))
+        .filter(reports::ended.eq(false))
+        .filter(reports::deployment_id.is_not_null())
+        .select(Report::as_select())
+        .order(reports::build_id.asc())
+        .into_boxed();
+    if let Some(keep) = keep {
+        query = query.filter(reports::build_id.lt(keep));
+    }
+    query.load(db)
+}
+
+/// Keeps that a preview's environment is gone.
+pub(crate) fn note_gone(db: &mut Db, environment: &EnvironmentId, now: Time) -> QueryResult<()> {
+    let row = (
+        gone_previews::environment_id.eq(environment),
+        gone_previews::gone_at.eq(now),
+    );
+    on_backend!(db, conn => diesel::insert_into(gone_previews::table)
+        .values(row)
+        .on_conflict_do_nothing()
+        .execute(conn))
+    .map(drop)
+}
+
+/// Whether a preview's environment is gone.
+pub(crate) fn is_gone(db: &mut Db, environment: &EnvironmentId) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(gone_previews::table.find(environment))).get_result(db)
+}
+
 /// Removes those from before this time.
 pub(crate) fn remove_before(db: &mut Db, before: Time) -> QueryResult<usize> {
+    diesel::delete(gone_previews::table.filter(gone_previews::gone_at.lt(before))).execute(db)?;
     diesel::delete(reports::table.filter(reports::created_at.lt(before))).execute(db)
 }
 

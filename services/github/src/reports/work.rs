@@ -3,10 +3,11 @@
 use chassis::db::Database;
 use chassis::jobs::{Job, JobError, JobResult, Workers};
 use chassis::settings::PublicUrls;
+use common::id::{AccountId, BuildId, ProjectId};
 use serde_json::json;
 
 use super::say::{Said, said};
-use super::{Complete, JOB, Report, Task, store};
+use super::{Complete, JOB, Report, Task, outdated, store};
 use crate::app::{GithubError, RepositoryInfo};
 use crate::provider::{Github, SourceError};
 
@@ -19,6 +20,16 @@ const PRODUCTION: &str = "production";
 
 /// Adds the worker.
 pub(crate) fn workers(workers: Workers, github: Option<Github>, urls: PublicUrls) -> Workers {
+    let (ended, address) = (github.clone(), urls.clone());
+    let workers = workers.worker(outdated::JOB, CONCURRENCY, ATTEMPTS, move |job, context| {
+        let (github, urls) = (ended.clone(), address.clone());
+        async move {
+            match github {
+                Some(github) => outdated::run(&github, &urls, &context.db, job).await,
+                None => Ok(()),
+            }
+        }
+    });
     workers.worker(JOB, CONCURRENCY, ATTEMPTS, move |job, context| {
         let (github, urls) = (github.clone(), urls.clone());
         async move {
@@ -33,19 +44,26 @@ pub(crate) fn workers(workers: Workers, github: Option<Github>, urls: PublicUrls
 
 async fn run(github: &Github, urls: &PublicUrls, db: &Database, job: Job) -> JobResult {
     let id = job.payload::<Task>()?.build;
-    let found = db.read(move |db| store::find(db, &id)).await;
-    let Some(report) = found.map_err(JobError::retry)? else {
+    let found = db.read(move |db| {
+        let report = store::find(db, &id)?;
+        let environment = report
+            .as_ref()
+            .and_then(|report| report.environment_id.clone());
+        let is_gone = match environment {
+            Some(environment) => store::is_gone(db, &environment)?,
+            None => false,
+        };
+        Ok::<_, diesel::result::Error>(report.map(|report| (report, is_gone)))
+    });
+    let Some((report, is_gone)) = found.await.map_err(JobError::retry)? else {
         return Ok(());
     };
     let Some(complete) = report.complete() else {
         return Ok(());
     };
-    let found = github.find(&report.account_id, complete.owner, complete.repo);
-    let (installation, repository) = match found.await {
-        Ok((installation, repository)) => (installation.id, repository),
-        // Whoever doesn't reach it any more has nothing to tell it.
-        Err(SourceError::NotInstalled | SourceError::Suspended) => return Ok(()),
-        Err(error) => return Err(JobError::retry(error)),
+    let found = reached(github, &report.account_id, (complete.owner, complete.repo)).await?;
+    let Some((installation, repository)) = found else {
+        return Ok(());
     };
     let telling = Telling {
         github,
@@ -58,7 +76,37 @@ async fn run(github: &Github, urls: &PublicUrls, db: &Database, job: Job) -> Job
         said: said(report.state),
     };
     telling.status().await?;
+    // A preview that is gone is deployed nowhere: what was, is said to be over by another job.
+    if is_gone && report.preview {
+        return Ok(());
+    }
     telling.deployment().await
+}
+
+/// Where members read a build's log.
+pub(crate) fn log_url(
+    urls: &PublicUrls,
+    account: &AccountId,
+    project: &ProjectId,
+    build: &BuildId,
+) -> String {
+    urls.of_platform(&format!(
+        "/v1/accounts/{account}/projects/{project}/builds/{build}/logs"
+    ))
+}
+
+/// The repository and the installation that reaches it. Whoever doesn't reach it any more has nothing to
+/// tell it.
+pub(crate) async fn reached(
+    github: &Github,
+    account: &AccountId,
+    (owner, repo): (&str, &str),
+) -> Result<Option<(i64, RepositoryInfo)>, JobError> {
+    match github.find(account, owner, repo).await {
+        Ok((installation, repository)) => Ok(Some((installation.id, repository))),
+        Err(SourceError::NotInstalled | SourceError::Suspended) => Ok(None),
+        Err(error) => Err(JobError::retry(error)),
+    }
 }
 
 /// What one build's telling works with.
@@ -74,7 +122,7 @@ struct Telling<'a> {
 }
 
 /// What GitHub refuses for what it is, it will refuse again.
-fn failed(error: GithubError) -> JobError {
+pub(crate) fn failed(error: GithubError) -> JobError {
     match error {
         GithubError::Status(403 | 404 | 409 | 422) => JobError::permanent(error),
         GithubError::Unreachable(_)
@@ -90,10 +138,8 @@ impl Telling<'_> {
     /// Where members read the build's log.
     fn log_url(&self) -> String {
         let report = self.report;
-        self.urls.of_platform(&format!(
-            "/v1/accounts/{}/projects/{}/builds/{}/logs",
-            report.account_id, self.complete.project, report.build_id
-        ))
+        let project = self.complete.project;
+        log_url(self.urls, &report.account_id, project, &report.build_id)
     }
 
     /// The mark beside the commit. Telling it twice changes nothing.
@@ -140,7 +186,8 @@ impl Telling<'_> {
             "auto_merge": false,
             "required_contexts": [],
             "production_environment": is_production,
-            "transient_environment": false,
+            // A preview comes and goes with its pull request.
+            "transient_environment": self.report.preview,
         });
         let app = &self.github.app;
         let id = app

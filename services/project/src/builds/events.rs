@@ -8,19 +8,20 @@ use common::time::Time;
 use super::store;
 use crate::environments::EnvironmentStatus;
 use crate::environments::store::set_deployment;
+use crate::previews;
 
 /// Keeps how far builds have come and what runs in environments.
 pub(crate) fn on_provisioner(
     db: &mut Db,
     envelope: &Envelope<ProvisionerEvent>,
-    _now: Time,
+    now: Time,
 ) -> Result<(), HandlerError> {
     match &envelope.event {
         ProvisionerEvent::BuildStarted(progress)
         | ProvisionerEvent::BuildProgressed(progress)
         | ProvisionerEvent::BuildSucceeded(progress)
         | ProvisionerEvent::BuildFailed(progress)
-        | ProvisionerEvent::BuildCancelled(progress) => apply(db, progress),
+        | ProvisionerEvent::BuildCancelled(progress) => apply(db, progress, now),
         ProvisionerEvent::DeploymentLive(deployment)
         | ProvisionerEvent::DeploymentRolledBack(deployment) => {
             deployed(db, deployment, EnvironmentStatus::Live)
@@ -34,12 +35,12 @@ pub(crate) fn on_provisioner(
     }
 }
 
-fn apply(db: &mut Db, progress: &BuildProgress) -> Result<(), HandlerError> {
+fn apply(db: &mut Db, progress: &BuildProgress, now: Time) -> Result<(), HandlerError> {
     if !store::set_progress(db, progress)? {
         // Removed for good since: nobody can ask for it any more.
         tracing::debug!(build.id = %progress.build_id, "a build that is gone has news");
     }
-    Ok(())
+    Ok(previews::built(db, &progress.build_id, now)?)
 }
 
 fn deployed(

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use chassis::auth::scope::{BuildsRead, BuildsWrite};
 use chassis::auth::{AccountMember, Developer, Viewer};
 use chassis::http::{ApiError, ClientAddress, Json, Path, Query};
+use common::event::EnvironmentKind;
 use common::id::{BuildId, EnvironmentId};
 use common::page::PageQuery;
 use common::problem::Problem;
@@ -25,6 +26,7 @@ impl From<BuildError> for ApiError {
             BuildError::NotFound => Problem::not_found("build").into(),
             BuildError::NoProject => Problem::not_found("project").into(),
             BuildError::NoEnvironment => Problem::not_found("environment").into(),
+            BuildError::IsPreview => environments::http::is_preview(),
             BuildError::Finished(state) => {
                 let detail = format!("The build has ended already: it is `{state}`");
                 Problem::conflict("build_finished", detail)
@@ -104,6 +106,7 @@ fn accepted(build: Build) -> HttpResponse {
 #[utoipa::path(post, path = "/v1/accounts/{account_id}/projects/{project_id}/build", tag = "builds", params(ProjectPath), responses(
     (status = 202, description = "The build, queued", body = BuildBody),
     (status = 404, description = "The project has no such environment"),
+    (status = 409, description = "`preview_environment`: it is a pull request's preview, which is rebuilt as such"),
 ))]
 pub(crate) async fn request(
     member: AccountMember<Developer, BuildsWrite>,
@@ -124,6 +127,10 @@ pub(crate) async fn request(
             let environment =
                 environments::store::find(db, &actor.account_id, &project.id, &environment_id)?
                     .ok_or(BuildError::NoEnvironment)?;
+            // What a preview builds is its pull request's commit, and of a fork the approved one.
+            if environment.kind != EnvironmentKind::Standard {
+                return Err(BuildError::IsPreview);
+            }
             let build = super::request(db, &project, &environment, body.git_ref, by, now)?;
             actor.record(db, "build.requested", build.id.as_str(), json!({}), now)?;
             Ok::<_, BuildError>(build)

@@ -42,6 +42,8 @@ pub(crate) struct Build {
     pub(crate) environment_id: EnvironmentId,
     pub(crate) kind: BuildKind,
     pub(crate) git_ref: Option<String>,
+    /// The branch whose settings it takes instead of its commit's own.
+    pub(crate) settings_ref: Option<String>,
     /// Of a roll-back: the build whose release is to run again; always one that built something.
     pub(crate) rollback_to: Option<BuildId>,
     pub(crate) state: BuildState,
@@ -66,6 +68,7 @@ impl Build {
             environment: environment.state(),
             source,
             git_ref: self.git_ref.clone(),
+            settings_ref: self.settings_ref.clone(),
             requested_by: self.requested_by.clone(),
             requested_at: self.requested_at,
             cancel: self.cancel_requested,
@@ -91,6 +94,9 @@ pub(crate) enum BuildError {
     /// The environment isn't there, or isn't this project's.
     #[error("no such environment")]
     NoEnvironment,
+    /// It is a pull request's preview, whose builds are that's.
+    #[error("the environment is a preview")]
+    IsPreview,
     /// It ended already.
     #[error("the build ended as `{0}`")]
     Finished(BuildState),
@@ -130,15 +136,16 @@ pub(crate) fn request(
 
 /// What a build is to be.
 #[derive(Clone, Debug, Default)]
-struct Wanted {
-    git_ref: Option<String>,
-    rollback_to: Option<BuildId>,
-    requested_by: Option<UserId>,
-    trigger_key: Option<String>,
+pub(crate) struct Wanted {
+    pub(crate) git_ref: Option<String>,
+    pub(crate) settings_ref: Option<String>,
+    pub(crate) rollback_to: Option<BuildId>,
+    pub(crate) requested_by: Option<UserId>,
+    pub(crate) trigger_key: Option<String>,
 }
 
-/// Keeps a new build and tells of it.
-fn start(
+/// Keeps a new build and tells of it. The caller holds the project's lock.
+pub(crate) fn start(
     db: &mut Db,
     project: &Project,
     environment: &Environment,
@@ -147,6 +154,7 @@ fn start(
 ) -> QueryResult<Build> {
     let Wanted {
         git_ref,
+        settings_ref,
         rollback_to,
         requested_by,
         trigger_key,
@@ -161,6 +169,7 @@ fn start(
             BuildKind::Build
         },
         git_ref,
+        settings_ref,
         rollback_to,
         state: BuildState::Queued,
         cancel_requested: false,

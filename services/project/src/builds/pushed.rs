@@ -5,6 +5,7 @@ use chassis::auth::ServiceCaller;
 use chassis::db::Db;
 use chassis::http::{ApiError, Json};
 use common::api::project::{Pushed, PushedAnswer};
+use common::event::EnvironmentKind;
 use common::time::Time;
 use diesel::QueryResult;
 
@@ -73,7 +74,11 @@ fn nothing(reason: String) -> PushedAnswer {
     }
 }
 
+/// Whether a push concerns an environment. Previews follow their pull requests.
 fn follows(environment: &Environment, push: &Pushed) -> bool {
+    if environment.kind != EnvironmentKind::Standard {
+        return false;
+    }
     match environment.branch.as_deref() {
         Some(branch) => branch.strip_prefix("refs/heads/").unwrap_or(branch) == push.branch,
         None => push.is_default,

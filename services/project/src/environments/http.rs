@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use chassis::auth::scope::{EnvironmentsRead, EnvironmentsWrite};
 use chassis::auth::{AccountMember, Developer, Viewer};
 use chassis::http::{ApiError, ClientAddress, Json, Path, Query, if_match};
+use common::event::EnvironmentKind;
 use common::id::EnvironmentId;
 use common::names::EnvironmentName;
 use common::page::PageQuery;
@@ -32,10 +33,20 @@ impl From<EnvironmentError> for ApiError {
             )
             .into(),
             EnvironmentError::NoLabel => Self::internal(error),
+            EnvironmentError::IsPreview => is_preview(),
             EnvironmentError::Stale => etag::stale().into(),
             EnvironmentError::Db(error) => error.into(),
         }
     }
+}
+
+/// That an environment is a preview, which is built and removed as one.
+pub(crate) fn is_preview() -> ApiError {
+    Problem::conflict(
+        "preview_environment",
+        "The environment is a pull request's preview: approve, rebuild or remove it by the project's `/previews`",
+    )
+    .into()
 }
 
 /// A new environment.
@@ -101,6 +112,7 @@ pub(crate) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let new = NewEnvironment {
         name: body.name,
+        kind: EnvironmentKind::Standard,
         database: body.database,
         branch: body.branch,
     };
@@ -228,7 +240,10 @@ pub(crate) async fn change(
 /// It stops at once; its name under the apps' domain is never given to another.
 #[utoipa::path(
     delete, path = "/v1/accounts/{account_id}/projects/{project_id}/environments/{environment_id}",
-    tag = "environments", params(EnvironmentPath), responses((status = 200, description = "It is deleted", body = Deleted)),
+    tag = "environments", params(EnvironmentPath), responses(
+        (status = 200, description = "It is deleted", body = Deleted),
+        (status = 409, description = "`preview_environment`: it is a pull request's preview, and removed as such"),
+    ),
 )]
 pub(crate) async fn delete(
     member: AccountMember<Developer, EnvironmentsWrite>,
@@ -243,6 +258,9 @@ pub(crate) async fn delete(
         .db
         .write(move |db| {
             let environment = super::locked(db, &actor.account_id, &path)?;
+            if environment.kind != EnvironmentKind::Standard {
+                return Err(EnvironmentError::IsPreview);
+            }
             super::delete(db, environment, now)?;
             actor.record(
                 db,

@@ -7,7 +7,7 @@ pub(crate) mod view;
 
 use chassis::db::Db;
 use chassis::events::emit;
-use common::event::{EnvironmentState, ProjectEvent};
+use common::event::{EnvironmentKind, EnvironmentState, ProjectEvent};
 use common::id::{AccountId, BuildId, EnvironmentId, ProjectId, ReleaseId};
 use common::names::EnvironmentName;
 use common::time::Time;
@@ -48,6 +48,7 @@ pub(crate) struct Environment {
     pub(crate) project_id: ProjectId,
     pub(crate) account_id: AccountId,
     pub(crate) name: EnvironmentName,
+    pub(crate) kind: EnvironmentKind,
     pub(crate) label: String,
     pub(crate) database: bool,
     /// The branch that its builds take unless told; none is the repository's default.
@@ -70,6 +71,7 @@ impl Environment {
             project_id: self.project_id.clone(),
             account_id: self.account_id.clone(),
             name: self.name.to_string(),
+            kind: self.kind,
             label: self.label.clone(),
             database: self.database,
             deleted: self.deleted_at.is_some(),
@@ -81,6 +83,7 @@ impl Environment {
 #[derive(Clone, Debug)]
 pub(crate) struct NewEnvironment {
     pub(crate) name: EnvironmentName,
+    pub(crate) kind: EnvironmentKind,
     pub(crate) database: bool,
     pub(crate) branch: Option<GitRef>,
 }
@@ -125,6 +128,9 @@ pub(crate) enum EnvironmentError {
     /// No free label was found.
     #[error("no free label was found for the environment")]
     NoLabel,
+    /// It is a pull request's preview, which begins, builds and ends with that.
+    #[error("the environment is a preview")]
+    IsPreview,
     /// Somebody changed it since it was read.
     #[error("the environment was changed in the meantime")]
     Stale,
@@ -150,6 +156,7 @@ pub(crate) fn create(
         project_id: project.id.clone(),
         account_id: project.account_id.clone(),
         name: new.name,
+        kind: new.kind,
         label,
         database: new.database,
         branch: new.branch.map(GitRef::into_string),

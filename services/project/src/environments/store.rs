@@ -2,7 +2,7 @@
 
 use chassis::db::Db;
 use chassis::on_backend;
-use common::event::Deployment;
+use common::event::{Deployment, EnvironmentKind};
 use common::id::{AccountId, EnvironmentId, ProjectId};
 use common::names::EnvironmentName;
 use common::time::Time;
@@ -49,6 +49,22 @@ pub(crate) fn name_exists(
         .count()
         .get_result(db)?;
     Ok(found > 0)
+}
+
+/// A project's environment of this name that is no preview.
+pub(crate) fn named(
+    db: &mut Db,
+    project: &ProjectId,
+    name: &EnvironmentName,
+) -> QueryResult<Option<Environment>> {
+    environments::table
+        .filter(environments::project_id.eq(project))
+        .filter(environments::name.eq(name))
+        .filter(environments::kind.eq(EnvironmentKind::Standard))
+        .filter(environments::deleted_at.is_null())
+        .select(Environment::as_select())
+        .first(db)
+        .optional()
 }
 
 /// An environment of an account's project.

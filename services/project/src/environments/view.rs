@@ -1,6 +1,7 @@
 //! Environments as callers see them.
 
 use chassis::settings::PublicUrls;
+use common::event::EnvironmentKind;
 use common::id::{BuildId, EnvironmentId, ProjectId, ReleaseId};
 use common::names::EnvironmentName;
 use common::time::Time;
@@ -15,6 +16,8 @@ pub(crate) struct EnvironmentView {
     id: EnvironmentId,
     project_id: ProjectId,
     name: EnvironmentName,
+    /// `standard`, or what kind of preview it is.
+    kind: EnvironmentKind,
     /// Where it is reached.
     url: String,
     /// The first part of its host name.
@@ -41,6 +44,7 @@ impl EnvironmentView {
             id: environment.id,
             project_id: environment.project_id,
             name: environment.name,
+            kind: environment.kind,
             label: environment.label,
             database: environment.database,
             branch: environment.branch,

@@ -40,6 +40,7 @@ pub(crate) fn on_github(
     match &envelope.event {
         GithubEvent::RepositoryMoved(moved) => follow(db, moved, now),
         GithubEvent::Push(_)
+        | GithubEvent::PullRequest(_)
         | GithubEvent::InstallationCreated(_)
         | GithubEvent::InstallationChanged(_)
         | GithubEvent::InstallationDeleted(_) => Ok(()),

@@ -18,8 +18,8 @@ use super::{Change, NewProject, Project, ProjectError, repository, store};
 use crate::State;
 use crate::answer::{Actor, Deleted, after};
 use crate::environments::{self, Environment};
-use crate::etag;
 use crate::paths::{AccountPath, ProjectPath};
+use crate::{etag, previews};
 
 impl From<ProjectError> for ApiError {
     fn from(error: ProjectError) -> Self {
@@ -230,7 +230,12 @@ pub(crate) async fn change(
         .write(move |db| {
             let project = super::locked(db, &actor.account_id, &path.project_id)?
                 .ok_or(ProjectError::NotFound)?;
+            let before = project.source();
             let project = super::change(db, project, wanted, expected, now)?;
+            if project.source() != before {
+                let why = "The project is built from another repository now";
+                previews::end_all(db, &project, why, now)?;
+            }
             actor.record(
                 db,
                 "project.updated",

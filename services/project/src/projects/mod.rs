@@ -9,7 +9,7 @@ pub(crate) mod view;
 
 use chassis::db::Db;
 use chassis::events::emit;
-use common::event::{ProjectEvent, ProjectState, Source};
+use common::event::{EnvironmentKind, ProjectEvent, ProjectState, Source};
 use common::id::{AccountId, ProjectId, UserId};
 use common::names::{DisplayName, EnvironmentName, RepoName, RepoOwner};
 use common::random;
@@ -17,6 +17,7 @@ use common::time::Time;
 use diesel::prelude::*;
 
 use crate::environments::{self, Environment, EnvironmentError, NewEnvironment, label};
+use crate::previews;
 use crate::schema::projects;
 use crate::webhooks;
 
@@ -141,6 +142,7 @@ pub(crate) fn create(
     )?;
     let production = NewEnvironment {
         name: production(),
+        kind: EnvironmentKind::Standard,
         database: new.database,
         branch: None,
     };
@@ -201,6 +203,7 @@ pub(crate) fn change(
 /// Deletes a project and its environments: all stop at once, and are [purged](purge) later.
 /// The caller holds the project's lock.
 pub(crate) fn delete(db: &mut Db, mut project: Project, now: Time) -> QueryResult<()> {
+    previews::end_all(db, &project, "The project was deleted", now)?;
     for environment in environments::store::of_projects(db, &[&project.id])? {
         environments::delete(db, environment, now)?;
     }

@@ -141,6 +141,7 @@ pub(crate) fn remove(db: &mut Db, id: &ProjectId) -> QueryResult<()> {
         crate::environments::store::remove(db, &environment)?;
     }
     diesel::delete(aws_credentials::table.find(id)).execute(db)?;
+    crate::previews::store::remove_all(db, id)?;
     diesel::delete(projects::table.find(id))
         .execute(db)
         .map(drop)

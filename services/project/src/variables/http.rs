@@ -8,6 +8,7 @@ use chassis::auth::{AccountMember, Developer};
 use chassis::http::{ApiError, ClientAddress, Json, Path};
 use chassis::seal::{SealError, Sealer};
 use common::ExposeSecret as _;
+use common::event::EnvironmentKind;
 use common::id::EnvironmentId;
 use common::problem::Problem;
 use common::time::Time;
@@ -26,6 +27,11 @@ impl From<VariableError> for ApiError {
     fn from(error: VariableError) -> Self {
         match error {
             VariableError::NotFound => Problem::not_found("variable").into(),
+            VariableError::OfFork => Problem::conflict(
+                "preview_of_fork",
+                "The preview runs a commit of somebody else's: it gets no secret variables",
+            )
+            .into(),
             VariableError::TooMany => {
                 let detail = format!("An environment has at most {MAX_VARIABLES} variables");
                 Problem::unprocessable("too_many_variables", detail).into()
@@ -122,6 +128,7 @@ fn changes(
     put, path = "/v1/accounts/{account_id}/projects/{project_id}/environments/{environment_id}/variables",
     tag = "variables", params(EnvironmentPath), responses(
         (status = 200, description = "All variables as they are now, without the values of secrets", body = VariablesBody),
+        (status = 409, description = "`preview_of_fork`: a fork's preview gets no secrets"),
         (status = 422, description = "A name or value is wrong; nothing was changed"),
     ),
 )]
@@ -140,6 +147,10 @@ pub(crate) async fn put(
         .db
         .write(move |db| {
             let environment = environments::locked(db, &actor.account_id, &path)?;
+            let is_secret = changes.set.iter().any(|variable| variable.secret);
+            if is_secret && environment.kind == EnvironmentKind::ForkPreview {
+                return Err(VariableError::OfFork);
+            }
             let rows = super::apply(db, &environment.id, &changes)?;
             actor.record(
                 db,

@@ -2,6 +2,7 @@
 //!
 //! All values are sealed. Those said to be secret are never shown again, and are masked in logs.
 
+pub(crate) mod copy;
 pub(crate) mod http;
 mod input;
 pub(crate) mod runtime;
@@ -131,6 +132,26 @@ impl Variable {
     }
 }
 
+impl Variable {
+    /// The same variable for another environment.
+    fn copied(
+        &self,
+        sealer: &Sealer,
+        environment: &EnvironmentId,
+        now: Time,
+    ) -> Result<Self, SealError> {
+        let value = self.open(sealer)?;
+        let place = place(environment, &self.name);
+        Ok(Self {
+            environment_id: environment.clone(),
+            name: self.name.clone(),
+            sealed: sealer.seal(value.expose_secret().as_bytes(), &place)?,
+            secret: self.secret,
+            updated_at: now,
+        })
+    }
+}
+
 /// What ties a sealed value to its row.
 fn place(environment: &EnvironmentId, name: &str) -> String {
     format!("variables/{environment}/{name}")
@@ -149,6 +170,9 @@ pub(crate) enum VariableError {
     /// There is no such variable.
     #[error("no such variable")]
     NotFound,
+    /// It would be a secret that a stranger's commit sees.
+    #[error("a fork's preview has no secrets")]
+    OfFork,
     /// There would be too many.
     #[error("an environment has at most {MAX_VARIABLES} variables")]
     TooMany,

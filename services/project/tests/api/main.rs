@@ -18,6 +18,7 @@ mod fakes;
 mod harness;
 mod logs;
 mod names;
+mod previews;
 mod projects;
 mod publications;
 mod pushes;

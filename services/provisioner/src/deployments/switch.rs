@@ -296,7 +296,8 @@ pub(crate) async fn ready(
     deployment: &Deployment,
     release: releases::Release,
 ) -> Result<Ready, Failure> {
-    let owner = environments::owner(state, &deployment.account_id).await?;
+    let owner =
+        environments::owner(state, (&deployment.account_id, &deployment.environment_id)).await?;
     let (id, secrets) = (&deployment.environment_id, &release.plan.generated_secrets);
     let variables = environments::variables(state, id, deployment.has_database, secrets).await?;
     Ok(Ready {

@@ -42,13 +42,30 @@ pub struct Context {
 
 /// Decides how the tree at `checkout` is built and run.
 pub fn detect(checkout: &Path, context: &Context) -> Result<Plan, DetectError> {
-    let settings = Settings::read(&Source::open(checkout, &RelPath::here())?)?;
+    plan(checkout, checkout, context)
+}
+
+/// The same, where `slipway.toml` and `Procfile` are those of another tree: of a stranger's commit, say,
+/// whose own aren't looked at.
+pub fn detect_by(settings: &Path, checkout: &Path, context: &Context) -> Result<Plan, DetectError> {
+    let mut plan = plan(settings, checkout, context)?;
+    let reason = "slipway.toml and Procfile: those of the branch that the pull request is to";
+    plan.reasons.insert(0, reason.to_owned());
+    Ok(plan)
+}
+
+fn plan(settings_tree: &Path, checkout: &Path, context: &Context) -> Result<Plan, DetectError> {
+    let settings = Settings::read(&Source::open(settings_tree, &RelPath::here())?)?;
     let root = settings
         .as_ref()
         .and_then(|settings| settings.build.root.clone())
         .unwrap_or_else(RelPath::here);
     let source = Source::open(checkout, &root)?;
-    let procfile = Procfile::read(&source)?;
+    // Where the tree that decides doesn't have the app's directory yet, there is no Procfile.
+    let procfile = match Source::open(settings_tree, &root) {
+        Ok(deciding) => Procfile::read(&deciding)?,
+        Err(_missing) => None,
+    };
 
     let has_start = settings.as_ref().is_some_and(Settings::has_start)
         || procfile.as_ref().is_some_and(Procfile::has_web);

@@ -119,15 +119,34 @@ async fn generated_secret(
     Ok(state.sealer.open_text(&kept, &place)?)
 }
 
-/// The user that an account's builds and apps run as; none where Slipway isn't root.
-pub(crate) async fn owner(state: &State, account: &AccountId) -> Result<Option<Owner>, Failure> {
+/// From now on an environment's builds and app run as a user of their own: what they run is a stranger's,
+/// and the account's other apps aren't to be read by it.
+pub(crate) async fn own_user(state: &State, environment: &EnvironmentId) -> Result<(), Failure> {
+    let environment = environment.clone();
+    let numbered = state
+        .db
+        .write(move |db: &mut Db| store::number(db, environment.as_str()));
+    Ok(numbered.await.map(drop)?)
+}
+
+/// The user that an environment's builds and app run as: its account's, unless it has one of its own; none
+/// where Slipway isn't root.
+pub(crate) async fn owner(
+    state: &State,
+    (account, environment): (&AccountId, &EnvironmentId),
+) -> Result<Option<Owner>, Failure> {
     let Some(range) = state.uids() else {
         return Ok(None);
     };
-    let account = account.clone();
+    let (account, environment) = (account.clone(), environment.clone());
     let number = state
         .db
-        .write(move |db: &mut Db| store::number(db, &account))
+        .write(
+            move |db: &mut Db| match store::known_number(db, environment.as_str())? {
+                Some(own) => Ok::<_, diesel::result::Error>(own),
+                None => store::number(db, account.as_str()),
+            },
+        )
         .await?;
     let owner = u32::try_from(number)
         .ok()

@@ -2,7 +2,7 @@
 
 use chassis::db::{self, Db};
 use chassis::on_backend;
-use common::id::{AccountId, EnvironmentId};
+use common::id::EnvironmentId;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
@@ -62,21 +62,22 @@ pub(crate) fn remove(db: &mut Db, environment: &EnvironmentId) -> QueryResult<()
         .map(drop)
 }
 
-/// The number of an account: 0, 1, … as they come, never given twice.
-pub(crate) fn number(db: &mut Db, account: &AccountId) -> QueryResult<i64> {
+/// The number of an account, or of an environment with a user of its own, if it has one.
+pub(crate) fn known_number(db: &mut Db, of: &str) -> QueryResult<Option<i64>> {
+    o::table.find(of).select(o::number).first(db).optional()
+}
+
+/// The number of an account, or of an environment with a user of its own: 0, 1, … as they come, never
+/// given twice.
+pub(crate) fn number(db: &mut Db, of: &str) -> QueryResult<i64> {
     db::lock(db, "owners")?;
-    if let Some(number) = o::table
-        .find(account)
-        .select(o::number)
-        .first(db)
-        .optional()?
-    {
+    if let Some(number) = known_number(db, of)? {
         return Ok(number);
     }
     let last: Option<i64> = o::table.select(max(o::number)).first(db)?;
     let number = last.map_or(0, |last| last + 1);
     diesel::insert_into(o::table)
-        .values((o::account_id.eq(account), o::number.eq(number)))
+        .values((o::account_id.eq(of), o::number.eq(number)))
         .execute(db)?;
     Ok(number)
 }

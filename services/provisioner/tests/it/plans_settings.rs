@@ -1,8 +1,9 @@
 //! What a repository's own `slipway.toml` and Procfile change about a plan.
 
-use slipway_provisioner::detect::{RelPath, Web};
+use slipway_provisioner::detect::{Context, RelPath, Web, detect_by};
 
 use crate::plans::{phases, plan, start};
+use crate::tree::Tree;
 
 #[test]
 fn the_procfile_goes_before_what_is_found() {
@@ -72,6 +73,34 @@ fn the_settings_go_before_everything() {
         "{:?}",
         plan.reasons
     );
+}
+
+#[test]
+fn the_settings_of_another_tree_go_before_the_trees_own() {
+    let deciding = Tree::new(&[
+        ("slipway.toml", "[build]\nroot = \"api\"\n"),
+        ("api/Procfile", "web: node right.js\n"),
+    ]);
+    let strange = Tree::new(&[
+        (
+            "slipway.toml",
+            "[run]\nstart = \"wrong\"\nrelease = \"wrong\"\n",
+        ),
+        ("Procfile", "web: wrong\n"),
+        ("api/Procfile", "web: wrong\nrelease: wrong\n"),
+        ("api/package.json", r#"{"scripts":{"start":"node a.js"}}"#),
+    ]);
+    let plan = detect_by(deciding.path(), strange.path(), &Context::default()).unwrap();
+    assert_eq!(start(&plan), "exec node right.js");
+    assert_eq!(plan.release, None);
+    // Where the deciding tree says nothing, what is found holds, and not the other's Procfile.
+    let silent = Tree::new(&[("README", "x")]);
+    let strange = Tree::new(&[
+        ("Procfile", "web: wrong\n"),
+        ("package.json", r#"{"scripts":{"start":"node a.js"}}"#),
+    ]);
+    let plan = detect_by(silent.path(), strange.path(), &Context::default()).unwrap();
+    assert!(!start(&plan).contains("wrong"), "{}", start(&plan));
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub(crate) fn on_project(
         | ProjectEvent::ProjectUpdated(_)
         | ProjectEvent::ProjectDeleted(_)
         | ProjectEvent::BuildRequested(_)
-        | ProjectEvent::WebhookDisabled(_) => {}
+        | ProjectEvent::WebhookDisabled(_)
+        | ProjectEvent::PreviewChanged(_) => {}
     }
     Ok(())
 }

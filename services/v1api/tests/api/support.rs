@@ -9,8 +9,8 @@ use chassis::http::{ApiError, ClientAddress, Routes};
 use chassis::{Assembly, Service};
 use common::api::account::Membership;
 use common::event::{
-    Deployment, DomainChallenge, DomainState, EnvironmentState, Event, ProjectEvent,
-    ProvisionerEvent, ServicePublication, Visibility,
+    Deployment, DomainChallenge, DomainState, EnvironmentKind, EnvironmentState, Event,
+    ProjectEvent, ProvisionerEvent, ServicePublication, Visibility,
 };
 use common::id::{AccountId, EnvironmentId, IdentityId, ProjectId, ReleaseId, UserId};
 use common::names::{DomainName, ServiceName};
@@ -259,6 +259,7 @@ impl App {
             project_id: self.project.clone(),
             account_id: self.account.clone(),
             name: "production".into(),
+            kind: EnvironmentKind::Standard,
             label: self.label.clone(),
             database: false,
             deleted,

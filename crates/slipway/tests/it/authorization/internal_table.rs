@@ -35,6 +35,8 @@ pub(super) const INTERNAL: &[Row] = &[
 
     private("project", "POST", "/internal/pushes", Services(&["github"]), 200)
         .body(r#"{"account_id":"{account_id}","trigger":"t","owner":"{account_id}","repo":"none","branch":"main","is_default":true}"#),
+    private("project", "POST", "/internal/pull-requests", Services(&["github"]), 200)
+        .body(r#"{"changed_at":"2026-01-01T00:00:00Z","pull_request":{"account_id":"{account_id}","owner":"{account_id}","repo":"none","number":1,"open":true,"base_branch":"main","head_repository":null,"head_branch":"x","commit":"0","fork":true,"author":"x"}}"#),
     private("project", "GET", "/internal/environments/{environment_id}/runtime", Services(&["provisioner"]), 200),
 
     private("github", "GET", "/git/{owner}/{repo}.git/info/refs", Git(Viewer, "projects:read"), 200)

@@ -265,6 +265,23 @@ pub(super) const PROJECT_ROUTES: &[Row] = &[
         .named("domain", "none.customer.example"),
 ];
 
+/// There is no GitHub here, and so no pull request: what becomes of them is shown in project's own tests.
+#[rustfmt::skip]
+pub(super) const PREVIEWS: &[Row] = &[
+    public("project", "GET", below!(project "/preview-settings"), Member(Viewer, "environments:read"), 200),
+    public("project", "PUT", below!(project "/preview-settings"), Member(Developer, "environments:write"), 200)
+        .body(r#"{"enabled":true}"#),
+    public("project", "GET", below!(project "/previews"), Member(Viewer, "environments:read"), 200),
+    public("project", "GET", below!(project "/previews/{number}"), Member(Viewer, "environments:read"), 404)
+        .named("number", "1"),
+    public("project", "POST", below!(project "/previews/{number}/approve"), Member(Developer, "environments:write"), 404)
+        .named("number", "1").body(r#"{"commit":"none"}"#),
+    public("project", "POST", below!(project "/previews/{number}/rebuild"), Member(Developer, "environments:write"), 404)
+        .named("number", "1"),
+    public("project", "DELETE", below!(project "/previews/{number}"), Member(Developer, "environments:write"), 404)
+        .named("number", "1"),
+];
+
 #[rustfmt::skip]
 pub(super) const GITHUB: &[Row] = &[
     public("github", "GET", "/v1/accounts/{account_id}/github/repositories", Member(Viewer, "projects:read"), 200),

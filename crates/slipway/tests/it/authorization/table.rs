@@ -7,8 +7,8 @@ use testkit::on_both_backends;
 use super::internal_table::{EVERYWHERE, INTERNAL};
 use super::policy::Row;
 use super::public_table::{
-    ACCOUNT_ROUTES, AUTH, BY_GITHUB, ENDS, GATEWAY, GITHUB, MAIL, PROJECT_ROUTES, REALMS, SESSIONS,
-    VERTE, WEBHOOK_ROUTES,
+    ACCOUNT_ROUTES, AUTH, BY_GITHUB, ENDS, GATEWAY, GITHUB, MAIL, PREVIEWS, PROJECT_ROUTES, REALMS,
+    SESSIONS, VERTE, WEBHOOK_ROUTES,
 };
 use crate::harness::{InProcess, client};
 
@@ -22,6 +22,7 @@ pub(super) fn rows() -> Vec<Row> {
         VERTE,
         REALMS,
         PROJECT_ROUTES,
+        PREVIEWS,
         WEBHOOK_ROUTES,
         GITHUB,
         GATEWAY,

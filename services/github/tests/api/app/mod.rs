@@ -1,9 +1,11 @@
 //! The GitHub App, at a GitHub that is as strict as the real one.
 
 mod calls;
+mod comments;
 mod deliveries;
 mod installations;
 mod moves;
+mod pulls;
 mod reports;
 mod sources;
 
@@ -145,6 +147,7 @@ impl Scene {
             owner: "acme".into(),
             kind: "Organization",
             suspended,
+            withheld: Vec::new(),
         });
     }
 

@@ -2,8 +2,8 @@
 
 use chassis::events::emit;
 use common::event::{
-    BuildProgress, BuildRequested, BuildState, EnvironmentState, ProjectEvent, ProvisionerEvent,
-    Source,
+    BuildProgress, BuildRequested, BuildState, EnvironmentKind, EnvironmentState, ProjectEvent,
+    ProvisionerEvent, Source,
 };
 use common::id::{AccountId, BuildId, EnvironmentId, ProjectId};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ impl Scene {
             project_id: ProjectId::new(now),
             account_id: account.clone(),
             name: "production".into(),
+            kind: EnvironmentKind::Standard,
             label: "shop-production".into(),
             database: false,
             deleted: false,
@@ -39,6 +40,7 @@ impl Scene {
                 repo: "shop".into(),
             },
             git_ref: None,
+            settings_ref: None,
             requested_by: None,
             requested_at: now,
             cancel: false,

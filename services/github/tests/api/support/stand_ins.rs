@@ -13,7 +13,7 @@ use chassis::{Assembly, Service};
 use common::SecretString;
 use common::api::account::{Membership, UserOfIdentity};
 use common::api::auth::{ServiceTokenRequest, SignedToken, TokenRequest};
-use common::api::project::{Pushed, PushedAnswer};
+use common::api::project::{PullRequestAnswer, PullRequestTold, Pushed, PushedAnswer};
 use common::event::{Envelope, GithubEvent};
 use common::id::{AccountId, BuildId, UserId};
 use common::problem::Problem;
@@ -139,9 +139,10 @@ pub(crate) fn project(
     pushes: Arc<Pushes>,
 ) -> Service {
     Service::new("project", own_migrations(), |_| async move {
-        let assembly = Assembly::new()
-            .data(pushes)
-            .routes(|r| r.internal_post("/internal/pushes", pushed));
+        let assembly = Assembly::new().data(pushes).routes(|r| {
+            r.internal_post("/internal/pushes", pushed);
+            r.internal_post("/internal/pull-requests", pull_request);
+        });
         Ok(assembly.handlers(
             Handlers::new().on::<GithubEvent>("pushes", move |_, envelope, _| {
                 events.lock().unwrap().push(envelope.clone());
@@ -155,6 +156,8 @@ pub(crate) fn project(
 #[derive(Debug, Default)]
 pub(crate) struct Pushes {
     pub(crate) asked: Mutex<Vec<Pushed>>,
+    /// How it was told that pull requests stand.
+    pub(crate) pulls: Mutex<Vec<PullRequestTold>>,
     /// How many questions go wrong first.
     pub(crate) failing: AtomicUsize,
     /// Held while it doesn't answer.
@@ -185,6 +188,24 @@ async fn pushed(
             .into_iter()
             .collect(),
         reason: (!is_main).then(|| "Nothing follows it".to_owned()),
+    }))
+}
+
+/// One build for an open pull request, none for one that is closed.
+async fn pull_request(
+    caller: ServiceCaller,
+    pushes: web::Data<Arc<Pushes>>,
+    Json(body): Json<PullRequestTold>,
+) -> Result<web::Json<PullRequestAnswer>, ApiError> {
+    caller.require(&["github"])?;
+    let is_open = body.pull_request.open;
+    pushes.pulls.lock().unwrap().push(body);
+    drop(pushes.gate.lock().await);
+    let build = is_open.then(|| BuildId::new(Clock::system().now()));
+    Ok(web::Json(PullRequestAnswer {
+        builds: build.into_iter().collect(),
+        changed: true,
+        reason: None,
     }))
 }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use common::api::github::{Checkout, CheckoutRequest};
+use common::event::EnvironmentKind;
 
 use super::{Attempt, Failure};
 use crate::checkout::{CheckoutJob, CheckoutLimits, CommitInfo, Credential, checkout};
-use crate::detect::{Context, Plan, detect};
+use crate::detect::{Context, Plan, detect, detect_by};
 use crate::environments::{self, Variables};
 use crate::failpoints;
 use crate::places::remove_tree;
@@ -29,13 +30,22 @@ pub(crate) async fn prepare(attempt: &mut Attempt) -> Result<Prepared, Failure> 
     let state = attempt.state.clone();
     let (places, build) = (state.places.clone(), attempt.build.id.clone());
     blocking(move || places.clean_up_build(&build)).await?;
-    let owner = environments::owner(&state, &attempt.build.account_id).await?;
-    let source = where_from(attempt).await?;
+    let environment = &attempt.build.request.environment;
+    if environment.kind == EnvironmentKind::ForkPreview {
+        environments::own_user(&state, &environment.environment_id).await?;
+    }
+    let of = (&attempt.build.account_id, &attempt.build.environment_id);
+    let owner = environments::owner(&state, of).await?;
+    // A second attempt builds what the first one found, whatever was pushed since.
+    let wanted = attempt.build.commit_id.as_ref();
+    let wanted = wanted.or(attempt.build.request.git_ref.as_ref());
+    let source = where_from(attempt, wanted).await?;
     failpoints::pass(failpoints::CHECKOUT_KNOWN);
 
     let tree = state.places.tree(&attempt.build.id, attempt.job.attempt);
     let work = state.places.work().join(attempt.build.id.as_str());
-    let commit = fetch(attempt, &source, &tree, &work, owner).await?;
+    let id = attempt.build.id.as_str();
+    let commit = fetch(attempt, (id, &source), &tree, &work, owner).await?;
     failpoints::pass(failpoints::CHECKED_OUT);
     let (id, message) = (
         commit.id.clone(),
@@ -48,7 +58,8 @@ pub(crate) async fn prepare(attempt: &mut Attempt) -> Result<Prepared, Failure> 
         })
         .await?;
 
-    let plan = plan(attempt, &tree).await?;
+    let settings = settings_tree(attempt, &work, owner).await?;
+    let plan = plan(attempt, &tree, settings).await?;
     failpoints::pass(failpoints::DETECTED);
     let environment = &attempt.build.request.environment;
     let variables = environments::variables(
@@ -67,18 +78,35 @@ pub(crate) async fn prepare(attempt: &mut Attempt) -> Result<Prepared, Failure> 
     })
 }
 
-async fn where_from(attempt: &Attempt) -> Result<Checkout, Failure> {
+/// The tree whose `slipway.toml` and `Procfile` hold, where they aren't the commit's own.
+async fn settings_tree(
+    attempt: &Attempt,
+    work: &Path,
+    owner: Option<Owner>,
+) -> Result<Option<PathBuf>, Failure> {
+    let request = &attempt.build.request;
+    let Some(branch) = &request.settings_ref else {
+        if request.environment.kind == EnvironmentKind::ForkPreview {
+            let why = "a fork's commit is built by the base branch's settings, and none is named";
+            return Err(Failure::Failed(why.to_owned()));
+        }
+        return Ok(None);
+    };
+    let source = where_from(attempt, Some(branch)).await?;
+    let tree = work.join("settings");
+    remove_tree(&tree)?;
+    let id = format!("{}-settings", attempt.build.id);
+    fetch(attempt, (&id, &source), &tree, work, owner).await?;
+    Ok(Some(tree))
+}
+
+async fn where_from(attempt: &Attempt, git_ref: Option<&String>) -> Result<Checkout, Failure> {
     let request = &attempt.build.request;
     let body = CheckoutRequest {
         account_id: attempt.build.account_id.clone(),
         owner: request.source.owner.clone(),
         repo: request.source.repo.clone(),
-        // A second attempt builds what the first one found, whatever was pushed since.
-        git_ref: attempt
-            .build
-            .commit_id
-            .clone()
-            .or_else(|| request.git_ref.clone()),
+        git_ref: git_ref.cloned(),
     };
     let answer = attempt
         .state
@@ -90,7 +118,7 @@ async fn where_from(attempt: &Attempt) -> Result<Checkout, Failure> {
 
 async fn fetch(
     attempt: &Attempt,
-    source: &Checkout,
+    (id, source): (&str, &Checkout),
     tree: &Path,
     work: &Path,
     owner: Option<Owner>,
@@ -106,7 +134,7 @@ async fn fetch(
     };
     let scratch = work.join("checkout");
     let job = CheckoutJob {
-        id: attempt.build.id.as_str(),
+        id,
         url: &source.url,
         commit: &source.commit,
         credential: Some(&credential),
@@ -124,7 +152,7 @@ async fn fetch(
     Ok(commit)
 }
 
-async fn plan(attempt: &Attempt, tree: &Path) -> Result<Plan, Failure> {
+async fn plan(attempt: &Attempt, tree: &Path, settings: Option<PathBuf>) -> Result<Plan, Failure> {
     let state = &attempt.state;
     let label = &attempt.build.request.environment.label;
     let context = Context {
@@ -132,7 +160,15 @@ async fn plan(attempt: &Attempt, tree: &Path) -> Result<Plan, Failure> {
         public_url: Some(state.urls.app_origin(label)),
     };
     let tree = tree.to_owned();
-    blocking(move || detect(&tree, &context)).await
+    blocking(move || match settings {
+        Some(settings) => {
+            let plan = detect_by(&settings, &tree, &context);
+            remove_tree(&settings).map_err(Failure::from)?;
+            plan.map_err(Failure::from)
+        }
+        None => detect(&tree, &context).map_err(Failure::from),
+    })
+    .await
 }
 
 /// Makes a directory of Slipway's own in which other users' directories lie.

@@ -41,7 +41,7 @@ pub(crate) async fn bring_back(attempt: &mut Attempt, kept: Release) -> Result<R
     if !kept.directory.is_dir() {
         return Err(Failure::Failed("the release's files are gone".to_owned()));
     }
-    let owner = environments::owner(&state, &kept.account_id).await?;
+    let owner = environments::owner(&state, (&kept.account_id, &kept.environment_id)).await?;
     let has_database = attempt.build.request.environment.database;
     let secrets = &kept.plan.generated_secrets;
     let variables =

@@ -2,6 +2,7 @@
 
 mod builds;
 mod ends;
+mod forks;
 mod recovery;
 mod switches;
 mod world;

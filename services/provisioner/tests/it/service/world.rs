@@ -11,8 +11,8 @@ use chassis::events::{Handlers, emit};
 use chassis::{Assembly, Service};
 use common::api::provisioner::{LogLine, LogPage};
 use common::event::{
-    BuildProgress, BuildRequested, BuildState, Deployment, Envelope, EnvironmentState,
-    ProjectEvent, ProvisionerEvent, Source,
+    BuildProgress, BuildRequested, BuildState, Deployment, Envelope, EnvironmentKind,
+    EnvironmentState, ProjectEvent, ProvisionerEvent, Source,
 };
 use common::id::{AccountId, BuildId, EnvironmentId, ProjectId};
 use common::time::Clock;
@@ -72,6 +72,7 @@ impl<'a> World<'a> {
             project_id: ProjectId::new(now),
             account_id: AccountId::new(now),
             name: "production".into(),
+            kind: EnvironmentKind::Standard,
             label: "shop-production".into(),
             database: false,
             deleted: false,
@@ -171,6 +172,7 @@ impl<'a> World<'a> {
                 repo: "app".into(),
             },
             git_ref: None,
+            settings_ref: None,
             requested_by: None,
             requested_at: now,
             cancel: false,
@@ -334,6 +336,11 @@ impl<'a> World<'a> {
         }
         all.sort();
         all
+    }
+
+    /// Stops, where nothing of the environment itself was ever live.
+    pub(crate) async fn leave(mut self) {
+        self.halt().await;
     }
 
     /// Deletes the environment and waits until its app is gone; then stops.
