@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Print an app's address and open it in a browser
     Open(OpenArgs),
+    /// See and decide about the previews of an app's pull requests
+    Previews(PreviewsArgs),
     /// Show how often you have called what, as bars or as a picture
     Usage(UsageArgs),
     /// Have an account's events told to addresses, and see what came of it
@@ -153,6 +155,77 @@ pub(crate) struct OpenArgs {
     /// The environment
     #[arg(long, value_name = "NAME", default_value = "production")]
     pub(crate) env: String,
+    /// The account, where several have an app of this name
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PreviewsArgs {
+    #[command(subcommand)]
+    pub(crate) command: PreviewsCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum PreviewsCommand {
+    /// List an app's previews
+    List {
+        #[command(flatten)]
+        app: PreviewedArgs,
+        /// Write JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a fork's commit run, without secrets: that very one, not those that follow
+    Approve {
+        /// The pull request's number
+        number: i64,
+        /// The whole number of the commit that you have looked at
+        #[arg(long, value_name = "SHA")]
+        commit: String,
+        #[command(flatten)]
+        app: PreviewedArgs,
+    },
+    /// Build a preview anew; one that was removed comes back
+    Rebuild {
+        /// The pull request's number
+        number: i64,
+        #[command(flatten)]
+        app: PreviewedArgs,
+    },
+    /// Remove a preview, with its database
+    Remove {
+        /// The pull request's number
+        number: i64,
+        #[command(flatten)]
+        app: PreviewedArgs,
+    },
+    /// Give pull requests previews, from their next commit on
+    On {
+        /// Copy secret variables, too; forks never get them
+        #[arg(long)]
+        secrets: bool,
+        /// How many there are at most at a time
+        #[arg(long, value_name = "N")]
+        most: Option<i32>,
+        #[command(flatten)]
+        app: PreviewedArgs,
+    },
+    /// Give pull requests no previews; those that there are go
+    Off {
+        #[command(flatten)]
+        app: PreviewedArgs,
+    },
+}
+
+/// Which app's previews.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PreviewedArgs {
+    /// The app, by name or id
+    #[arg(long = "project", value_name = "APP")]
+    pub(crate) app: String,
     /// The account, where several have an app of this name
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) account: Option<String>,

@@ -32,6 +32,7 @@ mod mail;
 mod open;
 mod output;
 pub mod platform;
+mod previews;
 mod sign_in;
 mod source;
 mod table;
@@ -65,6 +66,7 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Apps(arguments) => client(apps::run(arguments)),
         Command::Logs(arguments) => client(logs::run(arguments)),
         Command::Open(arguments) => client(open::run(arguments)),
+        Command::Previews(arguments) => client(previews::run(arguments)),
         Command::Usage(arguments) => client(usage::run(arguments)),
         Command::Webhooks(arguments) => client(webhooks::run(arguments)),
         Command::Mail(arguments) => mail::run(&arguments),

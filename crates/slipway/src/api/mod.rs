@@ -25,7 +25,7 @@ pub(crate) use follow::{Following, follow};
 pub(crate) use gateway::UsageQuestion;
 pub(crate) use oauth::Tokens;
 pub(crate) use types::{
-    Account, ApiKey, Build, Environment, Invite, Project, Publication, Role, Usage, User,
+    Account, ApiKey, Build, Environment, Invite, Preview, Project, Publication, Role, Usage, User,
 };
 
 /// How long an answer may take; streams have no such limit.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Api, ApiError, Build, Environment, Project, Publication};
+use super::{Api, ApiError, Build, Environment, Preview, Project, Publication};
 
 #[derive(Deserialize)]
 struct ProjectAnswer {
@@ -29,6 +29,17 @@ struct BuildAnswer {
 #[derive(Deserialize)]
 struct BuildsAnswer {
     builds: Vec<Build>,
+}
+
+#[derive(Deserialize)]
+struct PreviewAnswer {
+    preview: Preview,
+}
+
+#[derive(Deserialize)]
+struct PreviewsAnswer {
+    previews: Vec<Preview>,
+    next: Option<String>,
 }
 
 /// A project's place among the paths.
@@ -163,6 +174,69 @@ impl Api {
             ))
             .await?;
         Ok(page.builds.into_iter().next())
+    }
+
+    /// All of a project's previews, newest pull request first.
+    pub(crate) async fn previews(&self, project: &Project) -> Result<Vec<Preview>, ApiError> {
+        let path = path_of(&project.account_id, &project.id);
+        let first = format!("{path}/previews?limit=100");
+        let (mut path, mut all) = (first.clone(), Vec::new());
+        loop {
+            let page: PreviewsAnswer = self.get(&path).await?;
+            all.extend(page.previews);
+            match page.next {
+                Some(next) => path = format!("{first}&after={next}"),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Lets a fork's commit run.
+    pub(crate) async fn approve_preview(
+        &self,
+        project: &Project,
+        number: i64,
+        commit: &str,
+    ) -> Result<Preview, ApiError> {
+        let path = path_of(&project.account_id, &project.id);
+        let path = format!("{path}/previews/{number}/approve");
+        let answer: PreviewAnswer = self.post(&path, &json!({ "commit": commit })).await?;
+        Ok(answer.preview)
+    }
+
+    /// Builds a preview anew.
+    pub(crate) async fn rebuild_preview(
+        &self,
+        project: &Project,
+        number: i64,
+    ) -> Result<Preview, ApiError> {
+        let path = path_of(&project.account_id, &project.id);
+        let path = format!("{path}/previews/{number}/rebuild");
+        let answer: PreviewAnswer = self.post(&path, &json!({})).await?;
+        Ok(answer.preview)
+    }
+
+    /// Removes a preview.
+    pub(crate) async fn remove_preview(
+        &self,
+        project: &Project,
+        number: i64,
+    ) -> Result<(), ApiError> {
+        let path = path_of(&project.account_id, &project.id);
+        self.delete(&format!("{path}/previews/{number}")).await
+    }
+
+    /// Sets how pull requests are previewed.
+    pub(crate) async fn set_previews(
+        &self,
+        project: &Project,
+        settings: &serde_json::Value,
+    ) -> Result<(), ApiError> {
+        let path = path_of(&project.account_id, &project.id);
+        let path = format!("{path}/preview-settings");
+        self.put::<_, serde_json::Value>(&path, settings)
+            .await
+            .map(drop)
     }
 
     /// Where a build's log is.

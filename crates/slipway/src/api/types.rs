@@ -110,6 +110,22 @@ pub(crate) struct Build {
     pub(crate) reason: Option<String>,
 }
 
+/// The preview of a pull request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Preview {
+    pub(crate) number: i64,
+    pub(crate) commit: String,
+    pub(crate) author: String,
+    pub(crate) fork: bool,
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    #[serde(default)]
+    pub(crate) build_state: Option<String>,
+}
+
 /// How an environment is published.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Publication {
