@@ -1,6 +1,8 @@
 //! From a repository at GitHub to a live app: the App is installed, a project made, a branch pushed,
 //! the commit built, and GitHub told.
 
+mod previews;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -42,6 +44,11 @@ struct Story {
 impl Story {
     /// A developer with an account, and her organisation `acme` at GitHub with `acme/shop`.
     async fn start(backend: &Backend, commits: &Path) -> Self {
+        Self::start_with(backend, commits, &[]).await
+    }
+
+    /// The same, with these settings.
+    async fn start_with(backend: &Backend, commits: &Path, more: &[(&str, &str)]) -> Self {
         let github = Github::start("http://localhost", common::time::Clock::system());
         github.add(Person::new(1, "octocat", "Octocat", "octocat@x.dev"));
         github.set_role("acme", "octocat", "admin");
@@ -52,6 +59,7 @@ impl Story {
         let settings: Vec<_> = settings
             .iter()
             .map(|(key, value)| (*key, value.as_str()))
+            .chain(more.iter().copied())
             .collect();
         let up = InProcess::on(backend, &settings).await;
         github.register(OauthApp {
