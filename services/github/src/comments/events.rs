@@ -31,7 +31,8 @@ pub(crate) fn on_project(
         | ProjectEvent::ServicePublished(_)
         | ProjectEvent::ServiceWithdrawn(_)
         | ProjectEvent::DomainVerified(_)
-        | ProjectEvent::DomainDropped(_) => Ok(()),
+        | ProjectEvent::DomainDropped(_)
+        | ProjectEvent::WebhookDisabled(_) => Ok(()),
     }
 }
 

@@ -28,6 +28,7 @@ common::text_enum! {
         ServiceWithdrawn = "service.withdrawn",
         DomainVerified = "domain.verified",
         DomainDropped = "domain.dropped",
+        PreviewChanged = "preview.changed",
         MemberAdded = "member.added",
         MemberChanged = "member.changed",
         MemberRemoved = "member.removed",

@@ -4,7 +4,7 @@
 
 use common::event::{
     AccountEvent, BuildProgress, BuildRequested, BuildState, Deployment, DomainState,
-    EnvironmentState, MemberState, ProjectEvent, ProjectState, ProvisionerEvent,
+    EnvironmentState, MemberState, PreviewState, ProjectEvent, ProjectState, ProvisionerEvent,
     ServicePublication, WebhookState,
 };
 use common::id::{AccountId, ProjectId};
@@ -66,6 +66,7 @@ pub(crate) fn of_project(event: &ProjectEvent) -> Option<Message> {
         ProjectEvent::DomainVerified(state) => domain(state, EventType::DomainVerified),
         ProjectEvent::DomainDropped(state) => domain(state, EventType::DomainDropped),
         ProjectEvent::WebhookDisabled(state) => disabled(state),
+        ProjectEvent::PreviewChanged(state) => preview(state),
     };
     Some(message)
 }
@@ -179,6 +180,19 @@ fn domain(state: &DomainState, kind: EventType) -> Message {
         "domain": state.domain,
     });
     Message::new(&state.account_id, kind, data)
+}
+
+fn preview(state: &PreviewState) -> Message {
+    let environment = state.environment.as_ref();
+    let data = json!({
+        "account_id": state.account_id,
+        "project_id": state.project_id,
+        "environment_id": environment.map(|environment| &environment.environment_id),
+        "number": state.number,
+        "commit": state.commit,
+        "status": state.status,
+    });
+    Message::new(&state.account_id, EventType::PreviewChanged, data)
 }
 
 fn member(state: &MemberState, kind: EventType) -> Message {
