@@ -17,7 +17,7 @@ use super::front::LazyFront;
 use super::middleware::around;
 use super::operations::Description;
 use super::tls::Tls;
-use super::{MakeFront, Routes, idempotency, routes, tls};
+use super::{MakeFront, Routes, guess, idempotency, routes, tls};
 use crate::context::Context;
 use crate::settings::HttpSettings;
 
@@ -103,9 +103,15 @@ impl Server {
         let ServerParts { front, tls, .. } = &parts;
         let public = Entrance::new(&parts, front.clone(), Tree::Public);
         let private = Entrance::new(&parts, None, Tree::Private);
-        let mut builder = builder
-            .listen("public", listeners.api, public.plain(signal.clone()))?
-            .listen("private", listeners.private, private.plain(signal.clone()))?;
+        // Services behind the gateway are asked by HTTP/1.1 alone.
+        let builder = if public.front.is_some() {
+            let serve = guess::factory(public, signal.clone());
+            builder.listen("public", listeners.api, serve)?
+        } else {
+            builder.listen("public", listeners.api, public.plain(signal.clone()))?
+        };
+        let mut builder =
+            builder.listen("private", listeners.private, private.plain(signal.clone()))?;
         if let Some(tls) = tls {
             let entrance = Entrance::new(&parts, front.clone(), Tree::Public);
             let socket = tls.socket.try_clone()?;
@@ -232,7 +238,8 @@ impl Entrance {
     }
 }
 
-type PlainService = actix_service::boxed::BoxServiceFactory<(), TcpStream, (), (), ()>;
+/// What a worker serves connections in plain text with.
+pub(super) type PlainService = actix_service::boxed::BoxServiceFactory<(), TcpStream, (), (), ()>;
 
 /// HTTP/1.1 with the time limits of the settings.
 pub(super) fn http1<T, S>(

@@ -14,9 +14,8 @@ use rustls::server::ResolvesServerCert;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::h2;
-use super::server::{Entrance, Transport, end_if_stalled, http1, listen};
-use actix_web::dev::ServiceFactory;
+use super::guess::both;
+use super::server::{Entrance, Transport, end_if_stalled, listen};
 
 const H2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
@@ -74,20 +73,7 @@ pub(super) fn factory(
         let make = fn_factory(move || {
             let (tls, entrance, signal) = (tls.clone(), entrance.clone(), signal.clone());
             async move {
-                let front = entrance.front();
-                let http1 = http1(&entrance.settings, &signal)
-                    .h1(entrance.clone().app(front.clone(), Transport::Tls))
-                    .new_service(())
-                    .await?;
-                let app = entrance.clone().app(front, Transport::Tls);
-                let http2 = app.new_service(()).await?;
-                let http2 = h2::Server::new(
-                    http2,
-                    entrance.context.clock.clone(),
-                    &entrance.settings,
-                    signal,
-                );
-                let (http1, http2) = (Rc::new(http1), Rc::new(http2));
+                let (http1, http2) = both(&entrance, Transport::Tls, &signal).await?;
                 let stall = entrance.settings.stall_timeout.0;
                 Ok(fn_service(move |stream: TcpStream| {
                     let (tls, http1, http2) = (tls.clone(), Rc::clone(&http1), Rc::clone(&http2));

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody as _};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HOST, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use chassis::Context;
@@ -44,6 +44,7 @@ use crate::health::{Ailing, Health};
 use crate::hosts::{BadHost, Hosts, Site};
 use crate::limits::broker::Meters;
 use crate::metrics::{Failures, Instances};
+use crate::proxy::grpc::{self, CountedAs};
 use crate::proxy::headers::{self, Hop, Policy};
 use crate::proxy::{ForwardError, Head, Limits, Trip, Upstreams};
 use crate::rules::Rules;
@@ -243,6 +244,7 @@ impl Worker {
         let trace = TraceContext::of_request(request.headers(), now);
         let request_id = HeaderValue::from_str(&trace.request_id);
         let origin = self.gateway.trusted.origin(request.request());
+        let is_grpc = grpc::is_call(request.request());
         let method = request.method().clone();
         let note = self.note(request.request(), now, &trace, &origin);
         let trip = note.as_ref().map(|note| Rc::clone(&note.trip));
@@ -283,6 +285,11 @@ impl Worker {
                     let (response, counted) = self.answer(place, arrival).await;
                     (ServiceResponse::new(request, response), counted)
                 }
+            };
+            let response = if is_grpc {
+                grpc::refuse(response)
+            } else {
+                response
             };
             let ended = Ended {
                 method,
@@ -374,9 +381,10 @@ impl Worker {
             inward,
             note,
         } = ended;
+        let status = counted_as(&response);
         let kind = Kind {
             counted,
-            status_class: u8::try_from(response.status().as_u16() / 100).unwrap_or(0),
+            status_class: u8::try_from(status.as_u16() / 100).unwrap_or(0),
             hour: usage::hour_of(self.gateway.context.clock.now()),
             method,
         };
@@ -391,7 +399,7 @@ impl Worker {
             log: Rc::clone(log),
             note,
             began,
-            status: response.status(),
+            status,
             refused: refused_as(&response),
         });
         if outward.is_some() && matches!(inward, Inward::Known(_)) {
@@ -487,6 +495,13 @@ impl Arrival {
         head.put_all("traceparent", &[b"00-", trace_id, b"-", span_id, b"-01"]);
         Ok(head)
     }
+}
+
+/// The status that a call is counted by.
+fn counted_as(response: &ServiceResponse) -> StatusCode {
+    let extensions = response.response().extensions();
+    let told = extensions.get::<CountedAs>();
+    told.map_or_else(|| response.status(), |CountedAs(status)| *status)
 }
 
 /// As what the gateway has refused a call, if it has.

@@ -85,10 +85,15 @@ fn reason(error: &ForwardError) -> Option<&'static str> {
         ForwardError::Unreachable(_) => Some("unreachable"),
         ForwardError::LeftAlone(_) => Some("circuit_open"),
         ForwardError::AllAiling => Some("unhealthy"),
-        ForwardError::Broken(_) | ForwardError::Closed => Some("broken"),
+        ForwardError::Broken(_) | ForwardError::BrokenCall(_) | ForwardError::Closed => {
+            Some("broken")
+        }
         ForwardError::AnswerTooLarge => Some("too_large"),
         ForwardError::Slow => Some("timeout"),
-        ForwardError::ClientSlow | ForwardError::TooLarge | ForwardError::Unsendable => None,
+        ForwardError::ClientSlow
+        | ForwardError::Overdue
+        | ForwardError::TooLarge
+        | ForwardError::Unsendable => None,
     }
 }
 

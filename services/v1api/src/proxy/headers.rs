@@ -95,6 +95,18 @@ pub(crate) fn pass(head: &mut Head, from: &HeaderMap, policy: Policy, authorized
     }
 }
 
+/// Whether what a client sends under this name passes at all.
+pub(super) fn is_of_client(name: &str, policy: Policy) -> bool {
+    let read = dashed(name);
+    !is_ours(&read) && !is_hop_by_hop(&read) && !is_kept_back(&read, policy)
+}
+
+/// Whether what an upstream sends under this name passes at all.
+pub(super) fn is_of_upstream(name: &str, policy: Policy) -> bool {
+    let is_wide = policy == Policy::Published && is_origin_wide(name);
+    name != "content-length" && !is_hop_by_hop(name) && !is_wide
+}
+
 fn dashed(name: &str) -> Cow<'_, str> {
     if name.contains('_') {
         Cow::Owned(name.replace('_', "-"))

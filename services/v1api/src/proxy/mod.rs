@@ -4,6 +4,7 @@ mod body;
 mod deadlines;
 #[cfg(test)]
 mod fuzz;
+pub(crate) mod grpc;
 pub(crate) mod headers;
 mod health;
 mod http1;
@@ -50,12 +51,18 @@ pub(crate) enum ForwardError {
     /// It closed a kept connection, and the request may not be sent twice.
     #[error("the upstream closed its connection before it answered")]
     Closed,
+    /// It broke off a call that came by HTTP/2.
+    #[error("the upstream broke off before it answered")]
+    BrokenCall(#[source] h2::Error),
     /// Its answer is longer than is passed on.
     #[error("the upstream's answer is too long")]
     AnswerTooLarge,
     /// It took too long.
     #[error("the upstream took too long to answer")]
     Slow,
+    /// The time that the client itself has given the call is over.
+    #[error("the client's own deadline is over")]
+    Overdue,
     /// The client took too long to send its body.
     #[error("the client took too long to send its request")]
     ClientSlow,
@@ -76,7 +83,7 @@ impl ForwardError {
                 "upstream_unreachable",
                 "The service behind this address can't be reached",
             ),
-            Self::Broken(_) | Self::Closed => Problem::new(
+            Self::Broken(_) | Self::BrokenCall(_) | Self::Closed => Problem::new(
                 502,
                 "upstream_failed",
                 "The service behind this address broke off before it answered",
@@ -105,6 +112,11 @@ impl ForwardError {
                 504,
                 "upstream_timeout",
                 "The service behind this address took too long to answer",
+            ),
+            Self::Overdue => Problem::new(
+                504,
+                "deadline_exceeded",
+                "There was no answer within the time that the call was given",
             ),
             Self::TooLarge => Problem::new(
                 413,
@@ -166,6 +178,8 @@ pub(crate) struct Outgoing {
     trip: Option<Rc<Trip>>,
     upgrade: Option<Payload>,
     repeatable: bool,
+    /// What it is instead of a message, if it is a call of gRPC.
+    call: Option<grpc::Call>,
 }
 
 impl Outgoing {
@@ -184,6 +198,21 @@ impl Outgoing {
             own_host,
             trip,
         } = plan;
+        // The platform's own services speak HTTP/1.1 alone.
+        if !matches!(policy, Policy::Platform(_)) && grpc::is_call(request) {
+            let call = grpc::Call::new(request, payload, head, policy, max_body, own_host)?;
+            return Ok(Self {
+                message: None,
+                policy,
+                max_response_body: max_response_body.unwrap_or(u64::MAX),
+                patience,
+                own_host: None,
+                trip,
+                upgrade: None,
+                repeatable: false,
+                call: Some(call),
+            });
+        }
         let own_host = own_host.then(|| head.host_span()).flatten();
         let (body, upgrade) = if upgrade::is_wanted(request) {
             head.put("connection", "upgrade");
@@ -216,6 +245,7 @@ impl Outgoing {
             trip,
             upgrade,
             repeatable,
+            call: None,
         })
     }
 
@@ -256,6 +286,15 @@ impl Outgoing {
             None => {}
         }
         let patience = self.patience.unwrap_or_else(|| upstreams.patience());
+        if let Some(call) = &mut self.call {
+            let terms = grpc::Terms {
+                patience,
+                policy: self.policy,
+                max_response_body: self.max_response_body,
+            };
+            let trip = self.trip.as_deref();
+            return call.send(upstreams, candidates, terms, trip).await;
+        }
         for instance in candidates {
             let mut message = self.message.take().ok_or(ForwardError::Closed)?;
             if let Some(trip) = &self.trip {
@@ -363,18 +402,21 @@ fn bodyless(announced: Option<u64>) -> BoxBody {
     }
 }
 
+/// The length of a body, where its head tells.
+fn announced(request: &HttpRequest) -> Option<u64> {
+    let value = request
+        .headers()
+        .get(actix_web::http::header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.trim().parse().ok()
+}
+
 fn body_of(
     request: &HttpRequest,
     payload: Payload,
     allowance: u64,
     head: &mut Head,
 ) -> Result<Option<RequestBody>, ForwardError> {
-    let announced = request
-        .headers()
-        .get(actix_web::http::header::CONTENT_LENGTH);
-    let length = announced
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.trim().parse::<u64>().ok());
+    let length = announced(request);
     let chunked = request.chunked().map_err(|_why| ForwardError::Unsendable)?;
     match (chunked, length) {
         (true, _) => {

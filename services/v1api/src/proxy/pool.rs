@@ -16,6 +16,7 @@ use crate::metrics::{InstanceFigures, Instances};
 
 use super::body::BodyError;
 use super::deadlines::Deadlines;
+use super::grpc;
 use super::health::{Health, Standing};
 use super::http1::{Broken, Exchange, HeadLimits, Message, ResponseHead};
 
@@ -91,8 +92,10 @@ pub(crate) struct Instance {
     address: Arc<str>,
     idle: RefCell<Vec<Idle>>,
     in_flight: Cell<u32>,
-    health: Health,
+    pub(super) health: Health,
     figures: Arc<InstanceFigures>,
+    /// Connections by HTTP/2.
+    pub(super) calls: grpc::Connections,
 }
 
 /// One worker's connections.
@@ -166,6 +169,16 @@ impl Upstreams {
         self.limits.head
     }
 
+    /// How long to wait for what.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What this worker waits for.
+    pub(super) fn deadlines(&self) -> &Rc<Deadlines> {
+        &self.deadlines
+    }
+
     /// The instances at these addresses (`host:port`): the one with the fewest requests under way
     /// first, and those that refused a connection lately last. `turn` decides between equals.
     pub(crate) fn candidates(
@@ -224,6 +237,7 @@ impl Upstreams {
             in_flight: Cell::new(0),
             health: Health::new(Arc::clone(&figures)),
             figures,
+            calls: grpc::Connections::default(),
         });
         let mut instances = self.instances.borrow_mut();
         instances.insert(Arc::clone(address), Rc::clone(&instance));
@@ -281,11 +295,16 @@ impl Upstreams {
             idle.retain(|idle| {
                 now.duration_since(idle.since) < self.limits.idle && is_alive(&idle.stream)
             });
-            !idle.is_empty() || instance.in_flight.get() > 0 || !instance.health.is_blank(now)
+            instance.calls.sweep(now, self.limits.idle);
+            !idle.is_empty()
+                || !instance.calls.is_empty()
+                || instance.in_flight.get() > 0
+                || !instance.health.is_blank(now)
         });
     }
 
-    fn lease(self: &Rc<Self>, instance: &Rc<Instance>) -> Lease {
+    /// A request begins at an instance.
+    pub(super) fn lease(self: &Rc<Self>, instance: &Rc<Instance>) -> Lease {
         instance.set_in_flight(instance.in_flight.get() + 1);
         Lease {
             instance: Rc::clone(instance),
@@ -304,7 +323,8 @@ impl Upstreams {
         None
     }
 
-    async fn connect(&self, instance: &Instance) -> io::Result<TcpStream> {
+    /// A new connection.
+    pub(super) async fn connect(&self, instance: &Instance) -> io::Result<TcpStream> {
         let opening = TcpStream::connect(&*instance.address);
         let opened = tokio::time::timeout(self.limits.connect, opening).await;
         let now = Instant::now();
@@ -393,6 +413,11 @@ fn is_alive(stream: &TcpStream) -> bool {
 }
 
 impl Lease {
+    /// Where the request is under way.
+    pub(super) fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
     /// The answer has ended; its connection is kept if it can serve another.
     pub(crate) fn end(self, exchange: Exchange, keep_alive: bool) {
         let kept = keep_alive && exchange.is_clean();

@@ -14,6 +14,7 @@ mod catchall;
 mod docs;
 mod domains;
 mod forward_keys;
+mod grpc;
 mod health;
 mod hosts;
 mod instances;

@@ -118,6 +118,48 @@ on_both_backends! {
         world.stop().await;
     }
 
+    async fn who_goes_away_is_waited_for_no_longer(backend: Backend) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = [("gateway.upstream_timeout", "10m")];
+        let (world, app) = live_with(&backend, listener.local_addr().unwrap(), &settings).await;
+        let begin = async || {
+            let head = format!("GET /silent HTTP/1.1\r\nhost: {}\r\n\r\n", app.host());
+            let mut client = TcpStream::connect(world.address).await.unwrap();
+            let upstream = loop {
+                client.write_all(head.as_bytes()).await.unwrap();
+                tokio::select! {
+                    accepted = listener.accept() => break accepted.unwrap().0,
+                    _ = client.readable() => client = TcpStream::connect(world.address).await.unwrap(),
+                }
+            };
+            (client, upstream)
+        };
+        let ended = async |mut upstream: TcpStream| {
+            let mut rest = Vec::new();
+            let reading = upstream.read_to_end(&mut rest);
+            let _closed = tokio::time::timeout(std::time::Duration::from_mins(1), reading).await.expect("the call goes on");
+        };
+        // Before the answer, in its midst, and with a body that hasn't ended.
+        let (client, mut upstream) = begin().await;
+        read_until(&mut upstream, "\r\n\r\n").await;
+        drop(client);
+        ended(upstream).await;
+        let (mut client, mut upstream) = begin().await;
+        read_until(&mut upstream, "\r\n\r\n").await;
+        upstream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n").await.unwrap();
+        read_until(&mut client, "part").await;
+        drop(client);
+        ended(upstream).await;
+        let mut client = TcpStream::connect(world.address).await.unwrap();
+        let head = format!("POST /silent HTTP/1.1\r\nhost: {}\r\ncontent-length: 10\r\n\r\nfive!", app.host());
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut upstream = listener.accept().await.unwrap().0;
+        read_until(&mut upstream, "five!").await;
+        drop(client);
+        ended(upstream).await;
+        world.stop().await;
+    }
+
     async fn a_message_that_two_readers_would_end_in_two_places_goes_nowhere(backend: Backend) {
         let upstream = Upstream::saying("switched").await;
         let (world, app) = live(&backend, upstream.address).await;

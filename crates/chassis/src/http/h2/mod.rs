@@ -17,6 +17,7 @@
 
 mod request;
 mod response;
+mod trailers;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ use h2::Reason;
 use h2::server::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
+
+pub use trailers::Trailers;
 
 use crate::settings::HttpSettings;
 

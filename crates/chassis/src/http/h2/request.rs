@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use actix_http::{BoxedPayloadStream, Payload, Request};
+use actix_http::{BoxedPayloadStream, HttpMessage as _, Payload, Request};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{
     CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -18,6 +18,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+
+use super::Trailers;
 
 /// The most fields of a head, cookies counted as one: what is taken over HTTP/1.1, too.
 const FIELDS: usize = 96;
@@ -108,14 +110,22 @@ pub(super) fn of(
     let expects = headers
         .get(EXPECT)
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let trailers = Trailers::default();
     let payload = if is_empty {
         Payload::None
     } else {
         let awaited = expects.then(|| respond.clone());
-        let payload: BoxedPayloadStream = Box::pin(Body { body, awaited });
+        let payload: BoxedPayloadStream = Box::pin(Body {
+            body,
+            awaited,
+            trailers: trailers.clone(),
+        });
         Payload::Stream { payload }
     };
     let mut request = Request::with_payload(payload);
+    if !is_empty {
+        request.extensions_mut().insert(trailers);
+    }
     let head = request.head_mut();
     head.method = method;
     head.uri = uri;
@@ -176,6 +186,23 @@ struct Body {
     body: RecvStream,
     /// Until the body is wanted, where the client waits to hear so (RFC 9110, section 10.1.1).
     awaited: Option<Respond>,
+    /// Where what comes after it is laid.
+    trailers: Trailers,
+}
+
+impl Body {
+    fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        match ready!(self.body.poll_trailers(cx)) {
+            Ok(None) => {}
+            Ok(Some(trailers)) if trailers.len() > FIELDS => {
+                let error = io::Error::other("more trailers than are taken");
+                return Poll::Ready(Some(Err(PayloadError::Incomplete(Some(error)))));
+            }
+            Ok(Some(trailers)) => self.trailers.put(trailers),
+            Err(error) => return Poll::Ready(Some(Err(incomplete(error)))),
+        }
+        Poll::Ready(None)
+    }
 }
 
 impl Stream for Body {
@@ -186,7 +213,7 @@ impl Stream for Body {
             respond.ask_for_body();
         }
         let piece = match ready!(self.body.poll_data(cx)) {
-            None => return Poll::Ready(None),
+            None => return self.poll_trailers(cx),
             Some(Ok(piece)) => piece,
             Some(Err(error)) => return Poll::Ready(Some(Err(incomplete(error)))),
         };

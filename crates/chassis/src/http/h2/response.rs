@@ -14,6 +14,7 @@ use h2::{Reason, SendStream};
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, DATE, HeaderName};
 
+use super::Trailers;
 use super::request::Respond;
 
 /// The longest piece that room is asked for at once, in bytes.
@@ -44,6 +45,7 @@ impl Sending {
         respond: Respond,
     ) -> Result<(), Unsent> {
         let (head, body) = response.into_parts();
+        let trailers = head.extensions().get::<Trailers>().cloned();
         let size = body.size();
         let is_bodyless = self.is_head
             || matches!(
@@ -60,9 +62,11 @@ impl Sending {
         while let Some(piece) = next(body.as_mut(), &mut stream).await? {
             self.write(piece, &mut stream).await?;
         }
-        stream
-            .send_data(Bytes::new(), true)
-            .map_err(|_gone| Unsent::Reset)
+        let ended = match trailers.and_then(|trailers| trailers.take()) {
+            Some(trailers) => stream.send_trailers(trailers),
+            None => stream.send_data(Bytes::new(), true),
+        };
+        ended.map_err(|_gone| Unsent::Reset)
     }
 
     /// The head, without what is between two neighbours over HTTP/1.1 (RFC 9113, section 8.2.2).

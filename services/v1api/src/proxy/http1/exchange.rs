@@ -47,6 +47,13 @@ pub(crate) enum Broken {
     Body(#[from] BodyError),
 }
 
+impl Broken {
+    /// An answer whose head is longer than any should be.
+    pub(crate) fn too_long() -> Self {
+        Self::Bad(BadAnswer::TooLong)
+    }
+}
+
 /// A request on its way, and its answer.
 #[derive(Debug)]
 pub(crate) struct Exchange {

@@ -125,6 +125,39 @@ on_both_backends! {
         secured.world.stop().await;
     }
 
+    async fn who_goes_away_by_tls_is_waited_for_no_longer(backend: Backend) {
+        let secured = Secured::with(&backend, &[("gateway.upstream_timeout", "10m")]).await;
+        let (listener, app) = (tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(), App::new("shop"));
+        secured.world.tell(app.live(&[listener.local_addr().unwrap()]), 1).await;
+        let ended = async |mut upstream: tokio::net::TcpStream| {
+            let mut rest = Vec::new();
+            let reading = upstream.read_to_end(&mut rest);
+            let _closed = tokio::time::timeout(std::time::Duration::from_mins(1), reading).await.expect("the call goes on");
+        };
+        let head = format!("GET /silent HTTP/1.1\r\nhost: {}\r\n\r\n", app.host());
+        let (client, upstream) = loop {
+            let mut client = secured.handshake(&app.host(), &[b"http/1.1"]).await.unwrap();
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 1];
+            tokio::select! {
+                accepted = listener.accept() => break (client, accepted.unwrap().0),
+                _ = client.read(&mut answer) => {}
+            }
+        };
+        drop(client);
+        ended(upstream).await;
+        // By HTTP/2 the connection goes, with all that it carries.
+        let stream = secured.handshake(&app.host(), &[b"h2"]).await.unwrap();
+        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        let driving = tokio::spawn(connection);
+        let mut send = send.ready().await.unwrap();
+        let (_answer, _body) = send.send_request(get(&app.host(), "/silent"), true).unwrap();
+        let upstream = listener.accept().await.unwrap().0;
+        driving.abort();
+        ended(upstream).await;
+        secured.world.stop().await;
+    }
+
     async fn a_length_that_isnt_kept_to_reaches_nobody_as_a_whole(backend: Backend) {
         let (secured, upstream) = (Secured::start(&backend).await, Upstream::saying("hello").await);
         let app = App::new("shop");

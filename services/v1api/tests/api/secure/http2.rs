@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Secured, get, request, text};
+use crate::grpc::{Speaker, call, framed};
 use crate::support::{App, PLATFORM};
 use crate::upstream::{Upstream, ok};
 
@@ -153,6 +154,26 @@ on_both_backends! {
         read_until(&mut upstream, "second").await;
         upstream.write_all(b"4\r\nlate\r\n0\r\n\r\n").await.unwrap();
         assert_eq!(text(answer).await, "late");
+        secured.world.stop().await;
+    }
+
+    async fn a_call_of_grpc_passes_by_tls(backend: Backend) {
+        let (first, speaker) = (Upstream::saying("x").await, Speaker::start());
+        let (secured, app) = serving(&backend, &first, &[]).await;
+        secured.world.tell(app.live(&[speaker.address]), 2).await;
+        let mut send = secured.http2(&app.host()).await;
+        let mut answer = eventually_async("the switch", || {
+            let (answer, mut body) = send.send_request(call(&app.host(), "/test.Speaker/Echo"), false).unwrap();
+            body.send_data(framed(b"hello"), true).unwrap();
+            async move {
+                let answer = answer.await.unwrap();
+                (answer.headers()["content-type"] == "application/grpc" && !answer.headers().contains_key("grpc-status")).then_some(answer)
+            }
+        }).await;
+        assert_eq!(answer.body_mut().data().await.unwrap().unwrap(), framed(b"hello"));
+        let end = answer.body_mut().trailers().await.unwrap().unwrap();
+        assert_eq!((&end["grpc-status"], &end["x-last"]), (&"0".parse().unwrap(), &"word".parse().unwrap()));
+        assert_eq!(speaker.noticed.last().1.get("x-forwarded-proto").unwrap(), "https");
         secured.world.stop().await;
     }
 
