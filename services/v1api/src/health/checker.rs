@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::outbound;
+use common::id::AccountId;
 use common::rules::HealthCheck;
 use common::time::Clock;
 use foldhash::fast::RandomState;
@@ -15,10 +16,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Health, Place, Streak};
-use crate::table::Table;
+use crate::table::{Service, Table};
 
-/// How many instances are asked at once.
-const AT_ONCE: usize = 64;
+/// How many instances of one owner are asked at once. Nobody waits for another's, whatever those do.
+const AT_ONCE: usize = 16;
 /// More than any check may take; each has a shorter time of its own.
 const LONGEST: Duration = Duration::from_mins(1);
 
@@ -29,10 +30,28 @@ pub(crate) struct Checker {
     health: Health,
     clock: Clock,
     apps_authority: Arc<str>,
-    permits: Arc<Semaphore>,
+    permits: HashMap<Owner, Arc<Semaphore>>,
     running: HashMap<Place, Running>,
     checks: JoinSet<()>,
     turns: u64,
+}
+
+/// Whose instances wait for one another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    /// All that an account publishes.
+    Account(AccountId),
+    /// Each service that an admin has named is by itself.
+    Named(Arc<str>),
+}
+
+impl Owner {
+    fn of(service: &Service) -> Self {
+        match &service.account_id {
+            Some(account) => Self::Account(account.clone()),
+            None => Self::Named(Arc::clone(&service.label)),
+        }
+    }
 }
 
 /// What is asked of an instance.
@@ -63,7 +82,7 @@ impl Checker {
             health,
             clock,
             apps_authority: apps_authority.into(),
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: HashMap::new(),
             running: HashMap::new(),
             checks: JoinSet::new(),
             turns: 0,
@@ -91,6 +110,7 @@ impl Checker {
             let Some(check) = &service.rules.given.health else {
                 continue;
             };
+            let owner = Owner::of(service);
             for origin in table.origins(service) {
                 let place = Place {
                     service: Arc::clone(&service.label),
@@ -107,7 +127,7 @@ impl Checker {
                         if let Some(known) = known {
                             known.check.abort();
                         }
-                        self.begin(&place, question)
+                        self.begin(&place, question, &owner)
                     }
                 };
                 self.running.insert(place, running);
@@ -117,15 +137,20 @@ impl Checker {
             gone.check.abort();
             self.health.forget(&place);
         }
+        // Of owners without a check nothing is kept.
+        self.permits
+            .retain(|_, permits| Arc::strong_count(permits) > 1);
     }
 
-    fn begin(&mut self, place: &Place, question: Question) -> Running {
+    fn begin(&mut self, place: &Place, question: Question, owner: &Owner) -> Running {
         self.turns += 1;
         let turn = self.turns;
         let check = &question.check;
         let streak = Streak::new(check.healthy_after, check.unhealthy_after);
         self.health.watch(place.clone(), streak, turn);
-        let (client, permits) = (self.client.clone(), Arc::clone(&self.permits));
+        let permits = self.permits.entry(owner.clone());
+        let permits = permits.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        let (client, permits) = (self.client.clone(), Arc::clone(permits));
         let (health, clock) = (self.health.clone(), self.clock.clone());
         let (place, asked) = (place.clone(), question.clone());
         let check = self.checks.spawn(async move {

@@ -189,4 +189,48 @@ on_both_backends! {
         assert_eq!(check.one("host"), app.host());
         world.stop().await;
     }
+
+    async fn an_account_whose_instances_hang_delays_no_others_checks(backend: Backend) {
+        let world = World::start(&backend).await;
+        // Hundreds of instances that take every connection and say nothing for half a minute.
+        let silent = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let many: Vec<_> = (0..800_u16).map(|number| {
+            let [high, low] = number.to_be_bytes();
+            std::net::SocketAddr::from(([127, 1, high, low], port))
+        }).collect();
+        let (hanging, other) = (App::new("hanging-production"), App::new("location-production"));
+        let health = json!({ "path": "/healthz", "interval": 30, "timeout": 30, "healthy_after": 1 });
+        let publish = |app: &App, name: &str, health: &Value| {
+            let ProjectEvent::ServicePublished(mut service) = app.published(name, Visibility::Public, &[Verb::Read]) else {
+                panic!("it is published");
+            };
+            service.rules = serde_json::from_value(json!({ "health": health })).unwrap();
+            ProjectEvent::ServicePublished(service)
+        };
+        world.tell(hanging.created(), 1).await;
+        world.tell(hanging.live(&many), 1).await;
+        world.tell(publish(&hanging, "hanging", &health), 1).await;
+        let mut open = Vec::new();
+        while open.len() < 10 {
+            open.push(silent.accept().await.unwrap());
+        }
+        let patient = Patient::saying("here").await;
+        world.tell(other.created(), 1).await;
+        world.tell(other.live(&[patient.upstream.address]), 1).await;
+        world.tell(publish(&other, "location", &often()), 1).await;
+        world.until_known("location").await;
+        world.until_healthy(0).await;
+        // Nor those of a service that an admin has named.
+        let body = json!({ "name": "named", "upstream": patient.url(), "health": often() });
+        let admin = world.harness.issuer().admin();
+        let asked = world.platform(Method::POST, "/v1/services").bearer_auth(&admin);
+        expect(201, asked.json(&body)).await;
+        eventually_async("it is healthy", || async {
+            let asked = world.platform(Method::GET, "/v1/services/named").bearer_auth(&admin);
+            let seen = expect(200, asked).await;
+            (seen["service"]["instances"][0]["condition"] == "healthy").then_some(())
+        }).await;
+        world.stop().await;
+    }
 }
