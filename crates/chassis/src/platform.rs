@@ -27,7 +27,7 @@ use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::seal::Sealer;
 use crate::service::{Assembly, Service};
-use crate::settings::{AmqpSettings, Core, Named, ServiceSettings, Settings};
+use crate::settings::{AmqpSettings, Core, DatabaseSettings, Named, ServiceSettings, Settings};
 
 /// The services of the platform, with the port that each takes where it runs by itself;
 /// its private listener is 1000 above.
@@ -476,7 +476,13 @@ fn bus(settings: &AmqpSettings) -> anyhow::Result<Bus> {
 }
 
 fn location(ground: &Ground, service: &str) -> Location {
-    let database = &ground.core.database;
+    let data_dir = ground.settings.data_dir();
+    location_of(&ground.core.database, &data_dir, service)
+}
+
+/// Where a service's tables are.
+#[must_use]
+pub fn location_of(database: &DatabaseSettings, data_dir: &Path, service: &str) -> Location {
     match &database.url {
         Some(url) => Location::Postgres {
             url: url.to_secret_string(),
@@ -484,6 +490,6 @@ fn location(ground: &Ground, service: &str) -> Location {
             pool: database.pool,
             statement_timeout: database.statement_timeout.0,
         },
-        None => Location::Sqlite(ground.settings.data_dir().join(format!("{service}.db"))),
+        None => Location::Sqlite(data_dir.join(format!("{service}.db"))),
     }
 }

@@ -55,6 +55,7 @@ use utoipa::OpenApi as _;
 
 use crate::access_log::{AccessLog, AccessLogSettings};
 use crate::acme::Acme;
+pub use crate::acme::failing as failing_orders;
 use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
 use crate::front::{Gateway, Secure, Trusted, Worker};

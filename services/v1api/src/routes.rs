@@ -4,7 +4,7 @@
 use chassis::http::{BearerScheme, Routes};
 
 use crate::edge::forward;
-use crate::{docs, keys, limits, ready, services, usage};
+use crate::{acme, docs, keys, limits, ready, services, usage};
 
 /// The public API.
 #[derive(utoipa::OpenApi)]
@@ -34,6 +34,10 @@ pub(crate) fn routes(r: &mut Routes) {
     r.delete("/v1/api-keys/{key_id}", keys::http::revoke);
 
     r.internal_get("/internal/users/{user_id}/keys", keys::http::of_user);
+    r.internal_get(
+        "/internal/environments/{environment_id}/certificates",
+        acme::http::of_environment,
+    );
 
     r.get("/v1/services", services::http::list);
     r.post("/v1/services", services::http::create);

@@ -3,6 +3,7 @@
 mod certificates;
 mod data;
 mod machine;
+mod orders;
 mod programs;
 mod running;
 mod settings;
@@ -87,6 +88,7 @@ pub(crate) async fn run(arguments: DoctorArgs) -> anyhow::Result<ExitCode> {
     if let Some(settings) = &settings {
         findings.extend(settings::check_databases(settings).await);
         findings.extend(certificates::check(settings, Clock::system().now()));
+        findings.extend(orders::check(settings, &arguments.platform.data_dir).await);
     }
     findings.extend(machine::check(&arguments.platform.data_dir));
     if arguments.json {

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use chassis::auth::scope::{EnvironmentsRead, EnvironmentsWrite};
 use chassis::auth::{AccountMember, Developer, Viewer};
 use chassis::http::{ApiError, ClientAddress, Json, Path, Query};
+use common::api::v1api::CertificateStanding;
 use common::id::{AccountId, EnvironmentId};
 use common::names::DomainName;
 use common::page::PageQuery;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::certificate::Certificates;
 use super::{Domain, DomainError, DomainStatus, MOST, Method, RECORD_PREFIX, store};
 use crate::State;
 use crate::answer::{Actor, Deleted, after, invalid};
@@ -99,6 +101,9 @@ pub(crate) struct DomainView {
     verified_at: Option<Time>,
     /// Since when nothing shows it. It is served for a while yet.
     failing_since: Option<Time>,
+    /// How it stands with its certificate, where the gateway gets one. Told when one asks for a domain or for a
+    /// list of them.
+    certificate: Option<CertificateStanding>,
 }
 
 impl DomainView {
@@ -127,7 +132,14 @@ impl DomainView {
             checked_at: claim.checked_at,
             verified_at: claim.verified_at,
             failing_since: claim.failing_since,
+            certificate: None,
         }
+    }
+
+    /// The same with what the gateway says of its certificate.
+    fn certified(mut self, certificates: &Certificates) -> Self {
+        self.certificate = certificates.standing(self.domain.as_str());
+        self
     }
 }
 
@@ -170,6 +182,7 @@ pub(crate) async fn list(
 ) -> Result<web::Json<DomainsBody>, ApiError> {
     let cursor = after::<DomainName>(&page)?;
     let fetch = page.fetch();
+    let environment = path.environment_id.clone();
     let rows = state
         .db
         .read(move |db| {
@@ -184,9 +197,11 @@ pub(crate) async fn list(
             Ok::<_, DomainError>(rows)
         })
         .await?;
+    // Only now: whose environment it is has been looked at.
+    let certificates = Certificates::of(&state.calls, &environment).await;
     let page = page
         .cut(rows, |claim| claim.domain.to_string())
-        .map(|claim| DomainView::new(claim, &state));
+        .map(|claim| DomainView::new(claim, &state).certified(&certificates));
     Ok(web::Json(DomainsBody {
         domains: page.items,
         next: page.next,
@@ -238,6 +253,7 @@ pub(crate) async fn get(
     Path(path): Path<DomainPath>,
 ) -> Result<web::Json<DomainBody>, ApiError> {
     let domain = named(&state, &path);
+    let environment = path.environment_id.clone();
     let claim = state
         .db
         .read(move |db| {
@@ -251,7 +267,9 @@ pub(crate) async fn get(
             store::find(db, &environment.id, &domain?)?.ok_or(DomainError::NotFound)
         })
         .await?;
-    Ok(web::Json(show(claim, &state)))
+    let certificates = Certificates::of(&state.calls, &environment).await;
+    let domain = DomainView::new(claim, &state).certified(&certificates);
+    Ok(web::Json(DomainBody { domain }))
 }
 
 /// Take a domain away

@@ -5,6 +5,7 @@
 //! no other. What has been shown is looked at again and again, and served no more when the proof has
 //! been gone for longer than a grace time: domains are sold, and forgotten.
 
+mod certificate;
 pub(crate) mod check;
 pub(crate) mod http;
 pub(crate) mod name;

@@ -68,6 +68,34 @@ fn story(told: &[Envelope<ProjectEvent>]) -> Vec<(i64, &'static str, String)> {
 }
 
 on_both_backends! {
+    async fn a_domain_is_shown_with_how_it_stands_with_its_certificate(backend: Backend) {
+        with_names(backend, &[], async |api, _names| {
+            let member = api.account();
+            let project = api.project(&member, "shop").await;
+            let domain = domain();
+            claim(api, &member, &project, &domain).await;
+            let one = format!("{}/{domain}", path(&project));
+            let certificate = async || {
+                let got = api.get(&one, &member).await.expect(200)["domain"]["certificate"].clone();
+                let listed = api.get(&path(&project), &member).await.expect(200)["domains"][0]["certificate"].clone();
+                assert_eq!(got, listed);
+                got
+            };
+            assert_eq!(certificate().await, Value::Null, "none is got for it");
+            let standing = json!({
+                "state": "failing", "problem": "not_led_here", "not_after": null, "next_order_at": "2030-01-02T03:04:05Z",
+            });
+            let known = serde_json::from_value(json!({ &domain: standing })).unwrap();
+            *api.world.certificates.lock().unwrap() = Some(known);
+            let shown = certificate().await;
+            assert_eq!((&shown["state"], &shown["problem"]), (&json!("failing"), &json!("not_led_here")));
+            assert!(shown["next_order_at"].as_str().unwrap().starts_with("2030-01-02T03:04:05"), "{shown}");
+            // A domain is shown all the same.
+            *api.world.certificates.lock().unwrap() = None;
+            assert_eq!(certificate().await["state"], "unknown");
+        }).await;
+    }
+
     async fn a_domain_is_claimed_shown_by_a_record_and_taken_away(backend: Backend) {
         with_names(backend, &[], async |api, names| {
             let owner = api.account();

@@ -13,6 +13,7 @@ use chassis::{Assembly, Context, Service};
 use common::api::account::{Membership, UserOfIdentity};
 use common::api::github::{Repository, ResolveRepository};
 use common::api::provisioner::{LogLine, LogPage, LogQuery};
+use common::api::v1api::{CertificateStanding, CertificatesOfEnvironment};
 use common::event::{Envelope, ProjectEvent};
 use common::id::{AccountId, UserId};
 use common::problem::Problem;
@@ -33,6 +34,8 @@ pub(crate) struct Known {
     /// By build or environment.
     pub(crate) logs: Mutex<BTreeMap<String, LogPage>>,
     pub(crate) log_changed: Notify,
+    /// By domain; nothing where the gateway doesn't answer.
+    pub(crate) certificates: Mutex<Option<BTreeMap<String, CertificateStanding>>>,
     /// Logs to which a page is added whenever one is read.
     pub(crate) flooded: Mutex<HashSet<String>>,
     /// What the project service has told, in the order in which it came.
@@ -55,6 +58,7 @@ impl World {
             )),
             logs: Mutex::default(),
             log_changed: Notify::new(),
+            certificates: Mutex::new(Some(BTreeMap::new())),
             flooded: Mutex::default(),
             told: Mutex::default(),
         }))
@@ -99,7 +103,14 @@ impl World {
 /// All services that the project service has to do with.
 pub(crate) fn services(world: &World) -> Vec<Service> {
     let (account, github, provisioner) = (world.clone(), world.clone(), world.clone());
+    let gateway = world.clone();
     vec![
+        service("v1api", move |_| {
+            Assembly::new().data(gateway).routes(|r: &mut Routes| {
+                let path = "/internal/environments/{environment_id}/certificates";
+                r.internal_get(path, certificates);
+            })
+        }),
         service("account", move |_| {
             Assembly::new().data(account).routes(|r: &mut Routes| {
                 r.internal_get("/internal/memberships/{account_id}/{user_id}", membership);
@@ -140,6 +151,16 @@ fn service(
 /// Who comes without a user in the token has none.
 async fn no_user(_: ServiceCaller) -> HttpResponse {
     HttpResponse::Ok().json(UserOfIdentity { user_id: None })
+}
+
+async fn certificates(
+    caller: ServiceCaller,
+    world: web::Data<World>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(&["project"])?;
+    let known = world.certificates.lock().unwrap().clone();
+    let certificates = known.ok_or_else(|| Problem::unavailable("unavailable", "not now"))?;
+    Ok(HttpResponse::Ok().json(CertificatesOfEnvironment { certificates }))
 }
 
 async fn membership(

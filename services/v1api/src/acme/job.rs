@@ -37,10 +37,10 @@ impl Acme {
         };
         let due_at = now + wait_after(&error, self.retry, failures);
         tracing::warn!(certificate.host = host, certificate.next_try = %due_at, error = %error, "a certificate can't be got");
-        let why = error.to_string();
+        let why = error.problem();
         let noted = cx
             .db
-            .write(move |db| store::put_failure(db, &host, round, &why, due_at));
+            .write(move |db| store::put_failure(db, &host, round, why, due_at));
         noted.await.map_err(JobError::retry)
     }
 

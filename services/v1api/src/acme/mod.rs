@@ -7,18 +7,21 @@
 //! which every gateway takes over at its next look. A domain that is dropped takes its certificate with it.
 
 mod client;
+pub(crate) mod http;
 mod job;
 mod order;
 mod settings;
+mod standing;
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::Context;
-use chassis::db::Db;
+use chassis::db::{Database, Db};
 use chassis::jobs::{NewJob, enqueue};
+use common::api::v1api::CertificateStanding;
 use common::time::{Span, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -248,6 +251,17 @@ impl Acme {
         // The maker asks again; whoever else asks is answered by the app.
         found.ok().flatten()
     }
+}
+
+/// The hosts for which the last order of a certificate failed, with why and when it is made again: for who looks
+/// from outside a gateway, into its database.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn failing(
+    db: &Database,
+) -> Result<BTreeMap<String, CertificateStanding>, diesel::result::Error> {
+    db.read(standing::failing).await
 }
 
 /// The token that a path asks for (RFC 8555, section 8.3).

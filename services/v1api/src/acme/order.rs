@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chassis::Context;
+use common::api::v1api::CertificateProblem;
 use common::time::Time;
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount,
@@ -46,6 +47,36 @@ pub(super) enum OrderError {
 }
 
 impl OrderError {
+    /// What the domain's owner is told. Who can do what about it depends on no more than this; the rest is the
+    /// operator's to read.
+    pub(super) fn problem(&self) -> CertificateProblem {
+        match self {
+            Self::Acme(Error::Api(problem)) => {
+                match problem.r#type.as_deref().and_then(acme_type) {
+                    Some("rateLimited") => CertificateProblem::RateLimited,
+                    Some("rejectedIdentifier" | "unsupportedIdentifier" | "caa") => {
+                        CertificateProblem::Refused
+                    }
+                    Some("connection" | "dns" | "incorrectResponse" | "unauthorized" | "tls") => {
+                        CertificateProblem::NotLedHere
+                    }
+                    _ => CertificateProblem::Failed,
+                }
+            }
+            Self::Acme(Error::Http(_) | Error::Other(_) | Error::Timeout(_)) => {
+                CertificateProblem::MakerUnreachable
+            }
+            Self::Invalid => CertificateProblem::NotLedHere,
+            Self::NoChallenge => CertificateProblem::Refused,
+            Self::Acme(_)
+            | Self::Unusable(_)
+            | Self::OtherHost
+            | Self::Db(_)
+            | Self::Seal(_)
+            | Self::Credentials(_) => CertificateProblem::Failed,
+        }
+    }
+
     /// Whether the maker has had enough of our orders for a while.
     pub(super) fn is_rate_limit(&self) -> bool {
         self.is_of_type("urn:ietf:params:acme:error:rateLimited")
@@ -54,6 +85,11 @@ impl OrderError {
     fn is_of_type(&self, name: &str) -> bool {
         matches!(self, Self::Acme(Error::Api(problem)) if problem.r#type.as_deref() == Some(name))
     }
+}
+
+/// A problem's own name, of those that the standard knows (RFC 8555, section 6.7).
+fn acme_type(full: &str) -> Option<&str> {
+    full.strip_prefix("urn:ietf:params:acme:error:")
 }
 
 /// Orders certificates.
@@ -175,14 +211,35 @@ impl Orderer {
 mod tests {
     use super::*;
 
+    fn says(kind: &str) -> OrderError {
+        let problem = serde_json::json!({
+            "type": format!("urn:ietf:params:acme:error:{kind}"), "detail": "no more", "status": 429,
+        });
+        OrderError::Acme(Error::Api(serde_json::from_value(problem).unwrap()))
+    }
+
+    #[test]
+    fn an_owner_is_told_why_in_words_that_do_not_change() {
+        use CertificateProblem as Problem;
+        for (error, expected) in [
+            (says("rateLimited"), Problem::RateLimited),
+            (says("rejectedIdentifier"), Problem::Refused),
+            (says("caa"), Problem::Refused),
+            (says("connection"), Problem::NotLedHere),
+            (says("badCSR"), Problem::Failed),
+            (OrderError::Invalid, Problem::NotLedHere),
+            (
+                OrderError::Acme(Error::Timeout(None)),
+                Problem::MakerUnreachable,
+            ),
+            (OrderError::OtherHost, Problem::Failed),
+        ] {
+            assert_eq!(error.problem(), expected, "{error}");
+        }
+    }
+
     #[test]
     fn a_maker_that_has_had_enough_is_understood() {
-        let says = |kind: &str| {
-            let problem = serde_json::json!({
-                "type": format!("urn:ietf:params:acme:error:{kind}"), "detail": "no more", "status": 429,
-            });
-            OrderError::Acme(Error::Api(serde_json::from_value(problem).unwrap()))
-        };
         assert!(says("rateLimited").is_rate_limit());
         assert!(!says("malformed").is_rate_limit());
         assert!(!OrderError::Invalid.is_rate_limit());

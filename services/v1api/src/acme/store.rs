@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use chassis::db::Db;
 use chassis::on_backend;
+use common::api::v1api::CertificateProblem;
 use common::time::{Span, Time};
 use diesel::dsl::max;
 use diesel::prelude::*;
 
+use super::standing;
 use crate::schema::{acme_accounts, acme_certificates, acme_challenges, domain_routes};
 use crate::table::store::next_seq;
 
@@ -138,7 +140,7 @@ pub(super) fn put_failure(
     db: &mut Db,
     host: &str,
     round: i64,
-    why: &str,
+    why: CertificateProblem,
     due_at: Time,
 ) -> QueryResult<()> {
     let row = acme_certificates::table.find(host);
@@ -146,7 +148,7 @@ pub(super) fn put_failure(
         .set((
             acme_certificates::round.eq(round + 1),
             acme_certificates::failures.eq(acme_certificates::failures + 1),
-            acme_certificates::last_error.eq(why),
+            acme_certificates::last_error.eq(standing::word_of(why)),
             acme_certificates::due_at.eq(due_at),
         ))
         .execute(db)
@@ -252,13 +254,13 @@ pub(super) fn end_challenges(db: &mut Db, host: &str) -> QueryResult<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chassis::db::Database;
     use testkit::{Backend, on_both_backends};
 
     use super::*;
 
-    async fn database(backend: &Backend) -> Database {
+    pub(in crate::acme) async fn database(backend: &Backend) -> Database {
         let migrations = chassis::migrations!(
             "../../migrations/v1api/postgres",
             "../../migrations/v1api/sqlite"
@@ -276,7 +278,7 @@ mod tests {
                 }
                 plan(db, "a.example", 1, at(9000))?;
                 plan(db, "c.example", 1, at(9000))?;
-                put_failure(db, "a.example", 1, "enough", at(5000))?;
+                put_failure(db, "a.example", 1, CertificateProblem::RateLimited, at(5000))?;
                 [1000, 4999, 5000, 9000].into_iter().map(|time| {
                     let mut due: Vec<_> = due(db, at(time))?.into_iter().map(|(host, _)| host).collect();
                     due.sort();
@@ -299,9 +301,9 @@ mod tests {
                 assert_eq!(due(db, at(2000))?.len(), 1, "its time runs from its beginning");
                 // A worker that takes over from one that died.
                 assert_eq!(begin(db, "a.example", 2, at(3000))?, Some(0));
-                put_failure(db, "a.example", 2, "why", at(4000))?;
+                put_failure(db, "a.example", 2, CertificateProblem::Failed, at(4000))?;
                 assert_eq!(begin(db, "a.example", 2, at(9000))?, None, "it has failed");
-                put_failure(db, "a.example", 2, "late", at(9000))?;
+                put_failure(db, "a.example", 2, CertificateProblem::Failed, at(9000))?;
                 assert_eq!(due(db, at(4000))?, [("a.example".to_owned(), 3)], "that is known already");
                 plan(db, "a.example", 4, at(9000))?;
                 assert_eq!(begin(db, "a.example", 4, at(9000))?, Some(1));

@@ -54,6 +54,7 @@ pub(super) const INTERNAL: &[Row] = &[
     private("provisioner", "GET", "/internal/doctor", Services(&["project", "v1api"]), 200),
 
     private("v1api", "GET", "/internal/users/{user_id}/keys", Services(&["account"]), 200),
+    private("v1api", "GET", "/internal/environments/{environment_id}/certificates", Services(&["project"]), 200),
 
     private("auth", "GET", "/internal/feeds/{feed}", AnyService, 200).query("?since=0"),
     // It has no public route to be documented.

@@ -216,7 +216,7 @@ on_both_backends! {
         world.tell(app.verified(Maker::REFUSED), 1).await;
         let refused = || async {
             let row = kept(&world, Maker::REFUSED).await?;
-            row.last_error?.contains("rejectedIdentifier").then_some(row.failures)
+            (row.last_error? == "refused").then_some(row.failures)
         };
         let failures = eventually_async("a refusal", refused).await;
         eventually_async("another one", || async { refused().await.filter(|now| *now > failures) }).await;
