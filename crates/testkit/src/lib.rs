@@ -12,6 +12,7 @@ mod issuer;
 mod proxy;
 mod receiver;
 mod smtp;
+mod sts;
 
 pub use acme::{Maker, RunningMaker};
 pub use backend::Backend;
@@ -23,6 +24,7 @@ pub use issuer::Issuer;
 pub use proxy::Proxy;
 pub use receiver::Receiver;
 pub use smtp::{MailServer, Mood, Received};
+pub use sts::{AWS_ACCOUNT, Sts, StsMood};
 
 /// Defines tests that run on both backends: `SQLite` with the bus in process, and PostgreSQL
 /// with RabbitMQ. Each gets a backend of its own.

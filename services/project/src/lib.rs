@@ -37,10 +37,11 @@ use common::time::Clock;
 use tokio_util::sync::CancellationToken;
 use utoipa::OpenApi as _;
 
+use credentials::sts::Sts;
 use domains::check::Checker;
 use domains::name::Reserved;
 use domains::recheck::Rechecker;
-use settings::{DomainsSection, WebhooksSection};
+use settings::{AwsSection, DomainsSection, WebhooksSection};
 use webhooks::send::Sender;
 use webhooks::worker::Worker;
 
@@ -58,6 +59,7 @@ pub(crate) struct State {
     pub(crate) urls: PublicUrls,
     pub(crate) domains: Domains,
     pub(crate) webhooks: Sender,
+    pub(crate) sts: Sts,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -85,6 +87,7 @@ pub fn service() -> Service {
         let urls = PublicUrls::read(&context.settings)?;
         let domains: DomainsSection = context.settings.section("domains")?;
         let webhooks: WebhooksSection = context.settings.section("webhooks")?;
+        let aws: AwsSection = context.settings.section("aws")?;
         let domains = Domains {
             checker: Checker::new(&domains)?,
             reserved: Reserved::new(urls.platform(), urls.apps_domain()),
@@ -112,6 +115,7 @@ pub fn service() -> Service {
             urls,
             domains,
             webhooks: sender,
+            sts: Sts::new(aws, context.clock.clone())?,
             db: context.db,
             clock: context.clock,
             calls: context.calls,
@@ -131,6 +135,7 @@ pub fn service() -> Service {
     })
     .section::<DomainsSection>("domains")
     .section::<WebhooksSection>("webhooks")
+    .section::<AwsSection>("aws")
 }
 
 /// What the service does on events.

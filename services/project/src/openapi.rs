@@ -51,6 +51,7 @@ use crate::{
         credentials::http::put,
         credentials::http::get,
         credentials::http::delete,
+        credentials::http::check,
         webhooks::http::create,
         webhooks::http::list,
         webhooks::http::get,

@@ -21,6 +21,7 @@ pub(crate) fn routes(r: &mut Routes) {
     r.put(&aws, credentials::http::put);
     r.get(&aws, credentials::http::get);
     r.delete(&aws, credentials::http::delete);
+    r.post(&format!("{aws}/check"), credentials::http::check);
 
     let previews = format!("{project}/previews");
     r.get(&previews, previews::http::list);

@@ -127,6 +127,12 @@ diesel::table! {
         role_arn -> Nullable<Text>,
         region -> Text,
         updated_at -> Timestamp,
+        check_status -> Text,
+        check_code -> Nullable<Text>,
+        check_problem -> Nullable<Text>,
+        aws_account_id -> Nullable<Text>,
+        arn -> Nullable<Text>,
+        checked_at -> Nullable<Timestamp>,
     }
 }
 

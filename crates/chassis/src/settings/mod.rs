@@ -31,6 +31,7 @@ const SECTIONS: &[&str] = &[
     "amqp",
     "apps",
     "auth",
+    "aws",
     "builds",
     "cors",
     "data_dir",

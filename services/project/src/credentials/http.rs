@@ -4,6 +4,7 @@ use actix_web::web;
 use chassis::auth::scope::{SecretsRead, SecretsWrite};
 use chassis::auth::{AccountMember, Owner};
 use chassis::http::{ApiError, ClientAddress, Json, Path};
+use common::id::{AccountId, ProjectId};
 use common::problem::Problem;
 use common::time::Time;
 use common::{ExposeSecret as _, SecretString};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::check::{Check, Checked};
 use super::{
     AwsCredentials, Given, is_access_key_id, is_region, is_role_arn, is_secret_access_key, store,
 };
@@ -87,6 +89,8 @@ pub(crate) struct CredentialsView {
     /// What a role's trust policy must ask for; the project's own, and never another.
     external_id: String,
     updated_at: Option<Time>,
+    /// What AWS says of them; null while there are none.
+    check: Option<Check>,
 }
 
 /// A project's credentials.
@@ -96,31 +100,51 @@ pub(crate) struct CredentialsBody {
 }
 
 fn show(project: Project, credentials: Option<AwsCredentials>) -> web::Json<CredentialsBody> {
-    let (access_key_id, role_arn, region, updated_at) = match credentials {
-        Some(kept) => (
-            kept.access_key_id,
-            kept.role_arn,
-            Some(kept.region),
-            Some(kept.updated_at),
-        ),
-        None => (None, None, None, None),
-    };
     let external_id = project.aws_external_id;
-    let credentials = CredentialsView {
-        access_key_id,
-        role_arn,
-        region,
-        external_id,
-        updated_at,
+    let credentials = match credentials {
+        Some(kept) => CredentialsView {
+            access_key_id: kept.access_key_id,
+            role_arn: kept.role_arn,
+            region: Some(kept.region),
+            external_id,
+            updated_at: Some(kept.updated_at),
+            check: Some(kept.check),
+        },
+        None => CredentialsView {
+            access_key_id: None,
+            role_arn: None,
+            region: None,
+            external_id,
+            updated_at: None,
+            check: None,
+        },
     };
     web::Json(CredentialsBody { credentials })
 }
 
+/// The project, to whose external id a role's policy is bound.
+async fn project_of(
+    state: &State,
+    account: &AccountId,
+    id: &ProjectId,
+) -> Result<Project, ProjectError> {
+    let (account, id) = (account.clone(), id.clone());
+    state
+        .db
+        .read(move |db| projects::store::find(db, &account, &id)?.ok_or(ProjectError::NotFound))
+        .await
+}
+
 /// Set a project's AWS credentials
 ///
-/// They take the place of earlier ones. The secret key is sealed and never comes back.
+/// They take the place of earlier ones. The secret key is sealed and never comes back. AWS is asked whose
+/// they are, and what it refuses isn't kept: 422, with AWS's own code. Where it doesn't answer they are
+/// kept, and `check` says so.
 #[utoipa::path(
-    put, path = "/v1/accounts/{account_id}/projects/{project_id}/credentials/aws", tag = "credentials", params(ProjectPath), responses((status = 200, description = "What may be shown of them", body = CredentialsBody)),
+    put, path = "/v1/accounts/{account_id}/projects/{project_id}/credentials/aws", tag = "credentials", params(ProjectPath), responses(
+        (status = 200, description = "What may be shown of them", body = CredentialsBody),
+        (status = 422, description = "They can't be any, or `aws_credentials_refused`: `aws_code` says why"),
+    ),
 )]
 pub(crate) async fn put(
     member: AccountMember<Owner, SecretsWrite>,
@@ -130,8 +154,17 @@ pub(crate) async fn put(
     Json(body): Json<PutCredentials>,
 ) -> Result<web::Json<CredentialsBody>, ApiError> {
     let (given, region) = body.check()?;
+    let project = project_of(&state, &member.account_id, &path.project_id).await?;
+    // Nothing is held while AWS is asked.
+    let external_id = &project.aws_external_id;
+    let checked = state.sts.check(&given, &region, external_id).await;
+    if let Checked::Refused { code } = &checked {
+        return Err(refused(code));
+    }
     let now = state.clock.now();
-    let credentials = AwsCredentials::seal(&state.sealer, &path.project_id, given, region, now)?;
+    let check = Check::of(checked, now);
+    let status = check.status;
+    let credentials = AwsCredentials::seal(&state.sealer, &project.id, given, region, check, now)?;
     let actor = Actor::new(member.claims, address, member.account_id);
     let (project, credentials) = state
         .db
@@ -143,13 +176,54 @@ pub(crate) async fn put(
                 db,
                 "aws_credentials.set",
                 project.id.as_str(),
-                json!({}),
+                json!({ "check": status }),
                 now,
             )?;
             Ok::<_, ProjectError>((project, credentials))
         })
         .await?;
     Ok(show(project, Some(credentials)))
+}
+
+fn refused(code: &str) -> ApiError {
+    let detail = format!("AWS refuses these credentials: {code}");
+    Problem::unprocessable("aws_credentials_refused", detail)
+        .with("aws_code", code)
+        .into()
+}
+
+/// Ask AWS again about a project's credentials
+///
+/// What it says is kept; credentials that it refuses stay where they are.
+#[utoipa::path(
+    post, path = "/v1/accounts/{account_id}/projects/{project_id}/credentials/aws/check", tag = "credentials", params(ProjectPath), responses((status = 200, description = "The credentials, with what AWS says of them in `check`", body = CredentialsBody)),
+)]
+pub(crate) async fn check(
+    member: AccountMember<Owner, SecretsWrite>,
+    state: web::Data<State>,
+    Path(path): Path<ProjectPath>,
+) -> Result<web::Json<CredentialsBody>, ApiError> {
+    let project = project_of(&state, &member.account_id, &path.project_id).await?;
+    let id = project.id.clone();
+    let found = state.db.read(move |db| store::find(db, &id)).await?;
+    let missing = || Problem::not_found("credentials");
+    let mut kept = found.ok_or_else(missing)?;
+    let given = kept.given(&state.sealer)?.ok_or_else(missing)?;
+    let checked = state
+        .sts
+        .check(&given, &kept.region, &project.aws_external_id)
+        .await;
+    kept.check = Check::of(checked, state.clock.now());
+    let (id, updated_at, check) = (project.id.clone(), kept.updated_at, kept.check.clone());
+    let is_kept = state
+        .db
+        .write(move |db| store::set_check(db, &id, updated_at, &check))
+        .await?;
+    if !is_kept {
+        let detail = "Other credentials have taken their place";
+        return Err(Problem::conflict("credentials_changed", detail).into());
+    }
+    Ok(show(project, Some(kept)))
 }
 
 /// Look at a project's AWS credentials

@@ -1,9 +1,12 @@
 //! A project's credentials to AWS: an access key, or a role that we may take on.
 //!
-//! The secret key is sealed and never comes back.
+//! The secret key is sealed and never comes back. Before credentials are kept AWS is asked whose they
+//! are; what it refuses isn't kept, and where it doesn't answer they are kept as unchecked.
 
+pub(crate) mod check;
 pub(crate) mod http;
 pub(crate) mod store;
+pub(crate) mod sts;
 
 use chassis::seal::{SealError, Sealer};
 use common::id::ProjectId;
@@ -12,6 +15,7 @@ use common::{ExposeSecret as _, SecretString};
 use diesel::prelude::*;
 
 use crate::schema::aws_credentials;
+use check::Check;
 
 /// What a caller gives; its forms have been checked.
 #[derive(Clone, Debug)]
@@ -40,6 +44,13 @@ pub(crate) struct AwsCredentials {
     pub(crate) role_arn: Option<String>,
     pub(crate) region: String,
     pub(crate) updated_at: Time,
+    #[diesel(embed)]
+    pub(crate) check: Check,
+}
+
+/// The place that a secret key is sealed for.
+fn place(project: &ProjectId, access_key_id: &str) -> String {
+    format!("aws_credentials/{project}/{access_key_id}")
 }
 
 impl AwsCredentials {
@@ -49,6 +60,7 @@ impl AwsCredentials {
         project: &ProjectId,
         given: Given,
         region: String,
+        check: Check,
         now: Time,
     ) -> Result<Self, SealError> {
         let (access_key_id, sealed_secret, role_arn) = match given {
@@ -56,7 +68,7 @@ impl AwsCredentials {
                 access_key_id,
                 secret_access_key,
             } => {
-                let place = format!("aws_credentials/{project}/{access_key_id}");
+                let place = place(project, &access_key_id);
                 let secret = sealer.seal(secret_access_key.expose_secret().as_bytes(), &place)?;
                 (Some(access_key_id), Some(secret), None)
             }
@@ -69,6 +81,7 @@ impl AwsCredentials {
             role_arn,
             region,
             updated_at: now,
+            check,
         })
     }
 }

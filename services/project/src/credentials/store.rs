@@ -3,9 +3,11 @@
 use chassis::db::Db;
 use chassis::on_backend;
 use common::id::ProjectId;
+use common::time::Time;
 use diesel::prelude::*;
 
 use super::AwsCredentials;
+use super::check::Check;
 use crate::schema::aws_credentials;
 
 /// A project's credentials.
@@ -33,4 +35,20 @@ pub(crate) fn remove(db: &mut Db, project: &ProjectId) -> QueryResult<bool> {
     diesel::delete(aws_credentials::table.find(project))
         .execute(db)
         .map(|removed| removed == 1)
+}
+
+/// Keeps what AWS has said of credentials, unless others have taken their place since.
+pub(crate) fn set_check(
+    db: &mut Db,
+    project: &ProjectId,
+    updated_at: Time,
+    check: &Check,
+) -> QueryResult<bool> {
+    let asked_about = aws_credentials::table
+        .find(project)
+        .filter(aws_credentials::updated_at.eq(updated_at));
+    diesel::update(asked_about)
+        .set(check)
+        .execute(db)
+        .map(|changed| changed == 1)
 }

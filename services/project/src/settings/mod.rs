@@ -9,10 +9,12 @@
 //! | `SLIPWAY_DOMAINS__GRACE` | for how long one without a proof goes on being served |
 //! | `SLIPWAY_DOMAINS__PAUSE` | the least time between two checks that somebody asks for |
 //!
-//! Those of webhooks are [`WebhooksSection`]'s.
+//! Those of webhooks and of AWS are [`WebhooksSection`]'s and [`AwsSection`]'s.
 
+mod aws;
 mod webhooks;
 
+pub(crate) use aws::AwsSection;
 pub(crate) use webhooks::WebhooksSection;
 
 use std::net::{IpAddr, SocketAddr};

@@ -35,7 +35,7 @@ async fn routes(api: &Api, by: &Member, project: &Project, build: &str) -> Vec<(
             (route.method.parse().unwrap(), path)
         })
         .collect();
-    assert!(routes.len() >= 42, "{routes:?}");
+    assert!(routes.len() >= 43, "{routes:?}");
     routes
 }
 

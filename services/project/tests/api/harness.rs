@@ -78,7 +78,8 @@ pub(crate) async fn run_with(
     let world = World::new();
     let mut builder = Builder::new(&backend)
         .service(slipway_project::service())
-        .setting("gateway.public_url", "http://localhost:8080");
+        .setting("gateway.public_url", "http://localhost:8080")
+        .setting("aws.check", "false");
     for service in fakes::services(&world) {
         builder = builder.service(service);
     }

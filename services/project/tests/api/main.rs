@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod aws;
 mod builds;
 mod credentials;
 mod domains;

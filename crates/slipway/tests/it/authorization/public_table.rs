@@ -228,6 +228,8 @@ pub(super) const PROJECT_ROUTES: &[Row] = &[
     public("project", "PUT", AWS, Member(Owner, "secrets:write"), 200)
         .body(r#"{"role_arn":"arn:aws:iam::123456789012:role/slipway","region":"eu-central-1"}"#),
     public("project", "GET", AWS, Member(Owner, "secrets:read"), 200),
+    // It is a role, and the platform has no key to take it on with: nobody is asked.
+    public("project", "POST", below!(project "/credentials/aws/check"), Member(Owner, "secrets:write"), 200),
     public("project", "DELETE", AWS, Member(Owner, "secrets:write"), 200),
     public("project", "GET", below!(project "/builds"), Member(Viewer, "builds:read"), 200),
     public("project", "GET", below!(project "/builds/{build_id}"), Member(Viewer, "builds:read"), 200),
