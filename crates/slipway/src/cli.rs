@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Open(OpenArgs),
     /// See and decide about the previews of an app's pull requests
     Previews(PreviewsArgs),
+    /// Stop an app until somebody asks for it, or say after how long that is done
+    Sleep(SleepArgs),
+    /// Start an app that sleeps
+    Wake(AppArgs),
     /// Show how often you have called what, as bars or as a picture
     Usage(UsageArgs),
     /// Have an account's events told to addresses, and see what came of it
@@ -160,6 +164,33 @@ pub(crate) struct OpenArgs {
     pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
+}
+
+/// An app, and where it runs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AppArgs {
+    /// The app, by name or id
+    pub(crate) app: String,
+    /// The environment
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    pub(crate) env: String,
+    /// The account, where several have an app of this name
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) account: Option<String>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SleepArgs {
+    /// From now on whenever nobody has asked for it so long: `90s`, `30m`, `12h`, `7d`
+    #[arg(long, value_name = "TIME", conflicts_with = "never")]
+    pub(crate) after: Option<chassis::settings::Duration>,
+    /// Not any more by itself
+    #[arg(long)]
+    pub(crate) never: bool,
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -7,6 +7,7 @@
 //! | `api` | a client of the public REST API |
 //! | `deploy`, `source` | a path, bundle or Git URL becomes a live app |
 //! | `apps`, `logs`, `open` | what runs, what it says, where it is |
+//! | `running` | sleep and wake |
 //! | `usage` | how often one has called what, as bars and as a picture |
 //! | `webhooks` | where an account's events are told, and what came of it |
 //! | `mail` | what was mailed, where no mail server is set |
@@ -33,6 +34,7 @@ mod open;
 mod output;
 pub mod platform;
 mod previews;
+mod running;
 mod sign_in;
 mod source;
 mod table;
@@ -67,6 +69,8 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(arguments) => client(logs::run(arguments)),
         Command::Open(arguments) => client(open::run(arguments)),
         Command::Previews(arguments) => client(previews::run(arguments)),
+        Command::Sleep(arguments) => client(running::sleep(arguments)),
+        Command::Wake(arguments) => client(running::wake(arguments)),
         Command::Usage(arguments) => client(usage::run(arguments)),
         Command::Webhooks(arguments) => client(webhooks::run(arguments)),
         Command::Mail(arguments) => mail::run(&arguments),

@@ -21,6 +21,8 @@ use crate::{
         environments::http::get,
         environments::http::change,
         environments::http::delete,
+        environments::rest::sleep,
+        environments::rest::wake,
         variables::http::put,
         variables::http::list,
         variables::http::delete,

@@ -57,6 +57,8 @@ pub(crate) fn routes(r: &mut Routes) {
     r.delete(&environment, environments::http::delete);
     r.get(&format!("{environment}/logs"), logs::http::of_environment);
     r.post(&format!("{environment}/rollback"), builds::http::roll_back);
+    r.post(&format!("{environment}/sleep"), environments::rest::sleep);
+    r.post(&format!("{environment}/wake"), environments::rest::wake);
 
     r.put(&format!("{environment}/variables"), variables::http::put);
     r.get(&format!("{environment}/variables"), variables::http::list);

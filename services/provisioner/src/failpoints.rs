@@ -46,3 +46,13 @@ chassis::failpoints! {
     /// An old release's directory is about to be removed.
     BEFORE_REMOVED = "retire.before_removal";
 }
+
+/// Those of a wake, which no build passes.
+pub mod wake {
+    chassis::failpoints! {
+        /// An app is about to be woken.
+        WAKING = "wake.before_start";
+        /// An app is awake, and the job that has woken it not yet done.
+        AWAKE = "wake.after_commit";
+    }
+}

@@ -2,7 +2,7 @@
 
 use chassis::http::Routes;
 
-use crate::{doctor, logs};
+use crate::{deployments, doctor, logs};
 
 /// Every route.
 pub(crate) fn routes(r: &mut Routes) {
@@ -11,5 +11,9 @@ pub(crate) fn routes(r: &mut Routes) {
         "/internal/environments/{environment_id}/log",
         logs::http::environment,
     );
+    let environment = "/internal/environments/{environment_id}";
+    r.internal_post("/internal/activity", deployments::http::activity);
+    r.internal_post(&format!("{environment}/sleep"), deployments::http::sleep);
+    r.internal_post(&format!("{environment}/wake"), deployments::http::wake);
     r.internal_get("/internal/doctor", doctor::report);
 }

@@ -54,6 +54,9 @@ diesel::table! {
         reason -> Nullable<Text>,
         version -> BigInt,
         deleted_at -> Nullable<Timestamp>,
+        sleep_after -> Nullable<BigInt>,
+        rest -> Text,
+        active_at -> Nullable<Timestamp>,
     }
 }
 
@@ -68,6 +71,7 @@ diesel::table! {
         output_offset -> BigInt,
         created_at -> Timestamp,
         retire_at -> Nullable<Timestamp>,
+        started_by -> Text,
     }
 }
 

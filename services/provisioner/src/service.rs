@@ -54,6 +54,7 @@ async fn assemble(
     let happenings = state.driver.events();
     deployments::recover::take_up(&state).await?;
     let (reconciled, watched, ingested) = (state.clone(), state.clone(), state.clone());
+    let idle = state.clone();
     Ok(Assembly::new()
         .data(state.clone())
         .routes(routes::routes)
@@ -64,6 +65,9 @@ async fn assemble(
         })
         .task("watch", |shutdown| {
             deployments::watch::run(watched, happenings, shutdown)
+        })
+        .task("idle", |shutdown| {
+            deployments::rest::run_idle(idle, shutdown)
         })
         .task("output", |shutdown| logs::ingest::run(ingested, shutdown)))
 }
@@ -124,6 +128,7 @@ async fn node_version() -> Option<String> {
 
 fn workers(state: &State) -> Workers {
     let (built, started, torn_down) = (state.clone(), state.clone(), state.clone());
+    let woken = state.clone();
     let lease = state.builds.lease.0;
     let timing = Timing {
         lease,
@@ -146,6 +151,13 @@ fn workers(state: &State) -> Workers {
             move |job: Job, _: JobContext| deployments::recover::run(started.clone(), job),
         )
         .on_failed(deployments::recover::JOB, deployments::recover::on_failed)
+        .worker(
+            deployments::rest::JOB,
+            8,
+            deployments::rest::ATTEMPTS,
+            move |job: Job, _: JobContext| deployments::rest::run(woken.clone(), job),
+        )
+        .on_failed(deployments::rest::JOB, deployments::rest::on_failed)
         .worker(
             teardown::JOB,
             1,

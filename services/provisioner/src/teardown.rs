@@ -32,7 +32,7 @@ pub(crate) fn on_deleted(
     keep: Span,
     now: Time,
 ) -> QueryResult<()> {
-    let mut deployment = deployments::store::learn(db, environment)?;
+    let mut deployment = deployments::store::learn(db, environment, now)?;
     let id = deployment.environment_id.clone();
     if deployment.deleted_at.is_none() {
         deployment.deleted_at = Some(now);
@@ -41,6 +41,7 @@ pub(crate) fn on_deleted(
         deployment.instance_id = None;
         deployment.upstreams.clear();
         deployment.hold_until = None;
+        deployment.rest = deployments::Rest::Awake;
         deployment.reason = Some("the environment was deleted".to_owned());
         deployment.change(db, News::Stopped, now)?;
     }

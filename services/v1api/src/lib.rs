@@ -34,6 +34,7 @@ mod rules;
 mod schema;
 mod services;
 pub mod settings;
+mod sleep;
 mod state;
 mod table;
 pub mod tls;
@@ -66,6 +67,7 @@ use crate::metrics::{Failures, Instances, InstancesCollector, Traffic};
 use crate::proxy::{HeadLimits, Limits};
 use crate::rules::Rules;
 use crate::settings::{CorsSettings, GatewaySettings};
+use crate::sleep::{Reporter, Waker};
 use crate::state::State;
 use crate::table::{events, loader::Loader};
 use crate::usage::endpoints::fetch::Fetcher;
@@ -152,8 +154,10 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         issuer: Arc::clone(&issuer),
         secure: Secure::new(&settings, certificates),
         acme: acme.clone(),
+        waker: Waker::new(context.calls.clone(), settings.hold()),
         context: context.clone(),
     };
+    let reporter = Reporter::new(loader.subscribe(), context.calls.clone());
     let document = routes::ApiDoc::openapi();
     let (db, clock) = (context.db.clone(), context.clock.clone());
     let state = State {
@@ -185,6 +189,7 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .task("health", |shutdown| checker.run(shutdown))
         .task("access log", |shutdown| log_keeper.run(shutdown))
         .task("usage", |shutdown| flusher.run(shutdown))
+        .task("activity", |shutdown| reporter.run(shutdown))
         .task("endpoints", |shutdown| fetcher.run(shutdown)))
 }
 

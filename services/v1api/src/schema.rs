@@ -17,6 +17,8 @@ diesel::table! {
         deleted -> Bool,
         upstreams -> Text,
         hold_until -> Nullable<Timestamp>,
+        sleeps -> Bool,
+        asleep -> Bool,
         seq -> BigInt,
     }
 }

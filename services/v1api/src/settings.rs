@@ -13,6 +13,8 @@
 //! | `SLIPWAY_GATEWAY__FORWARD_KEY_NOTICE` | for how long a new one is published before it signs |
 //! | `SLIPWAY_GATEWAY__USAGE_DIR` | where the file is in which calls are counted, on a local disk; `usage` in the data directory unless set |
 //! | `SLIPWAY_GATEWAY__ENDPOINTS_REFRESH` | how often services are asked for the OpenAPI document that names their endpoints; 0 for never |
+//! | `SLIPWAY_GATEWAY__WAKE_TIMEOUT` | how long a request waits for an app that is woken |
+//! | `SLIPWAY_GATEWAY__WAKE_WAITING` | how many requests wait for one app at a time; for all apps together ten times as many do |
 //! | `SLIPWAY_GATEWAY__TLS__LISTEN` | where to listen for TLS |
 //! | `SLIPWAY_GATEWAY__TLS__CERTIFICATES` | folders with certificates and their keys |
 //! | `SLIPWAY_GATEWAY__TLS__RELOAD` | how often these are looked at for changes |
@@ -39,6 +41,7 @@ use url::Url;
 use crate::acme::AcmeSettings;
 use crate::edge::forward::Rotation;
 use crate::proxy::MOST_HEADERS;
+use crate::sleep::Hold;
 use crate::tls::TlsSettings;
 
 /// The longest head of an answer that can be allowed, in bytes: it is held in memory as a whole.
@@ -76,6 +79,10 @@ pub struct GatewaySettings {
     /// How often services are asked for `/openapi.json`, by whose templates their calls are counted;
     /// zero for never.
     pub endpoints_refresh: Duration,
+    /// How long a request waits for an app that is woken.
+    pub wake_timeout: Duration,
+    /// How many requests wait for one app at a time; for all apps together ten times as many do.
+    pub wake_waiting: usize,
     /// TLS at the gateway itself.
     pub tls: TlsSettings,
     /// Certificates from a maker of certificates.
@@ -102,6 +109,8 @@ impl Default for GatewaySettings {
             forward_key_notice: Duration::secs(600),
             usage_dir: None,
             endpoints_refresh: Duration::secs(600),
+            wake_timeout: Duration::secs(60),
+            wake_waiting: 100,
             tls: TlsSettings::default(),
             acme: AcmeSettings::default(),
         }
@@ -116,6 +125,15 @@ impl GatewaySettings {
         Rotation {
             every: (!every.is_zero()).then_some(every),
             notice: seconds(self.forward_key_notice),
+        }
+    }
+
+    /// How requests wait for apps that are woken.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold {
+            longest: self.wake_timeout.0,
+            per_app: self.wake_waiting,
+            together: self.wake_waiting.saturating_mul(10),
         }
     }
 
@@ -138,6 +156,9 @@ impl Section for GatewaySettings {
             return Err(
                 "`forward_key_rotation` must be 0, or more than twice `forward_key_notice`".into(),
             );
+        }
+        if self.wake_waiting == 0 || self.wake_timeout.0.is_zero() {
+            return Err("`wake_waiting` and `wake_timeout` must be more than 0".into());
         }
         if !(1..=MOST_HEADERS).contains(&self.max_response_headers) {
             return Err(format!(

@@ -66,6 +66,9 @@ pub struct EnvironmentState {
     pub label: String,
     /// Whether it has a database of its own.
     pub database: bool,
+    /// After how many seconds without a request its app is put to sleep; never where there is none.
+    #[serde(default)]
+    pub sleep_after: Option<u32>,
     /// Whether it has been deleted.
     pub deleted: bool,
 }

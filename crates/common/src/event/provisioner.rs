@@ -85,6 +85,9 @@ pub struct Deployment {
     /// Until when requests wait for an instance instead of failing: set while one
     /// instance must stop before the next can start.
     pub hold_until: Option<Time>,
+    /// Whether it runs nothing until somebody asks for it: a request wakes it.
+    #[serde(default)]
+    pub asleep: bool,
     /// Why it isn't live, where it isn't.
     pub reason: Option<String>,
 }
@@ -108,6 +111,8 @@ events! {
         DeploymentFailed(Deployment) = "dev.slipway.deployment.failed" by |deployment| deployment.environment_id;
         /// An environment runs an earlier release again.
         DeploymentRolledBack(Deployment) = "dev.slipway.deployment.rolled_back" by |deployment| deployment.environment_id;
+        /// An environment's app was put to sleep; the next request wakes it.
+        DeploymentAsleep(Deployment) = "dev.slipway.deployment.asleep" by |deployment| deployment.environment_id;
         /// An environment runs nothing.
         DeploymentStopped(Deployment) = "dev.slipway.deployment.stopped" by |deployment| deployment.environment_id;
     }

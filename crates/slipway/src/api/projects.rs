@@ -114,6 +114,34 @@ impl Api {
         Ok(answer.environment)
     }
 
+    /// Changes an environment's settings.
+    pub(crate) async fn change_environment(
+        &self,
+        project: &Project,
+        environment_id: &str,
+        change: &serde_json::Value,
+    ) -> Result<Environment, ApiError> {
+        let path = Self::environment_path(project, environment_id);
+        let answer: EnvironmentAnswer = self.patch(&path, change).await?;
+        Ok(answer.environment)
+    }
+
+    /// Has something done with what runs in an environment: `sleep` or `wake`.
+    pub(crate) async fn act(
+        &self,
+        project: &Project,
+        environment_id: &str,
+        act: &str,
+    ) -> Result<serde_json::Value, ApiError> {
+        let path = format!("{}/{act}", Self::environment_path(project, environment_id));
+        self.post(&path, &json!({})).await
+    }
+
+    fn environment_path(project: &Project, environment_id: &str) -> String {
+        let project = path_of(&project.account_id, &project.id);
+        format!("{project}/environments/{environment_id}")
+    }
+
     /// Publishes an environment as a service of the gateway.
     pub(crate) async fn publish(
         &self,

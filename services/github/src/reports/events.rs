@@ -56,6 +56,7 @@ pub(crate) fn on_provisioner(
         ProvisionerEvent::DeploymentLive(_)
         | ProvisionerEvent::DeploymentFailed(_)
         | ProvisionerEvent::DeploymentRolledBack(_)
+        | ProvisionerEvent::DeploymentAsleep(_)
         | ProvisionerEvent::DeploymentStopped(_) => Ok(()),
     }
 }

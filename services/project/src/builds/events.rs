@@ -26,8 +26,15 @@ pub(crate) fn on_provisioner(
         | ProvisionerEvent::DeploymentRolledBack(deployment) => {
             deployed(db, deployment, EnvironmentStatus::Live)
         }
+        // One that could not be woken sleeps on, and says why.
+        ProvisionerEvent::DeploymentFailed(deployment) if deployment.asleep => {
+            deployed(db, deployment, EnvironmentStatus::Asleep)
+        }
         ProvisionerEvent::DeploymentFailed(deployment) => {
             deployed(db, deployment, EnvironmentStatus::Failed)
+        }
+        ProvisionerEvent::DeploymentAsleep(deployment) => {
+            deployed(db, deployment, EnvironmentStatus::Asleep)
         }
         ProvisionerEvent::DeploymentStopped(deployment) => {
             deployed(db, deployment, EnvironmentStatus::Stopped)

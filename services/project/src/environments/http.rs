@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::rest::SleepChange;
 use super::view::EnvironmentView;
 use super::{BranchChange, Change, Environment, EnvironmentError, NewEnvironment, store};
 use crate::State;
@@ -71,6 +72,10 @@ pub(crate) struct ChangeEnvironment {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     branch: BranchChange,
+    /// After how many seconds without a request its app is put to sleep, from 60 on; `null` is never.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    sleep_after: SleepChange,
 }
 
 /// An environment.
@@ -214,6 +219,7 @@ pub(crate) async fn change(
     let wanted = Change {
         database: body.database,
         branch: body.branch,
+        sleep_after: body.sleep_after,
     };
     let actor = Actor::new(member.claims, address, member.account_id);
     let now = state.clock.now();

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod label;
+pub(crate) mod rest;
 pub(crate) mod store;
 pub(crate) mod view;
 
@@ -13,6 +14,7 @@ use common::names::EnvironmentName;
 use common::time::Time;
 use diesel::prelude::*;
 
+use self::rest::SleepChange;
 use crate::builds::git_ref::GitRef;
 use crate::paths::EnvironmentPath;
 use crate::projects::purge::{self, Purge};
@@ -35,6 +37,8 @@ common::text_enum! {
         Live = "live",
         /// The release ended and couldn't be brought back.
         Failed = "failed",
+        /// It runs nothing until the next request.
+        Asleep = "asleep",
         /// It was stopped.
         Stopped = "stopped",
     }
@@ -61,6 +65,8 @@ pub(crate) struct Environment {
     pub(crate) created_at: Time,
     pub(crate) updated_at: Time,
     pub(crate) deleted_at: Option<Time>,
+    /// After how many seconds without a request its app is put to sleep.
+    pub(crate) sleep_after: Option<i64>,
 }
 
 impl Environment {
@@ -74,6 +80,9 @@ impl Environment {
             kind: self.kind,
             label: self.label.clone(),
             database: self.database,
+            sleep_after: self
+                .sleep_after
+                .and_then(|seconds| u32::try_from(seconds).ok()),
             deleted: self.deleted_at.is_some(),
         }
     }
@@ -93,6 +102,7 @@ pub(crate) struct NewEnvironment {
 pub(crate) struct Change {
     pub(crate) database: Option<bool>,
     pub(crate) branch: BranchChange,
+    pub(crate) sleep_after: SleepChange,
 }
 
 /// What is to become of an environment's branch. In JSON, `null` is the default branch.
@@ -168,6 +178,7 @@ pub(crate) fn create(
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        sleep_after: None,
     };
     store::insert(db, &environment)?;
     emit(
@@ -225,9 +236,14 @@ pub(crate) fn change(
         BranchChange::Default => None,
         BranchChange::Named(branch) => Some(branch.into_string()),
     };
-    if database == environment.database && branch == environment.branch {
+    let sleep_after = change.sleep_after.of(environment.sleep_after);
+    if database == environment.database
+        && branch == environment.branch
+        && sleep_after == environment.sleep_after
+    {
         return Ok(environment);
     }
+    environment.sleep_after = sleep_after;
     environment.database = database;
     environment.branch = branch;
     environment.version += 1;

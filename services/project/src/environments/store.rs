@@ -145,6 +145,7 @@ pub(crate) fn update(db: &mut Db, environment: &Environment) -> QueryResult<()> 
             environments::version.eq(environment.version),
             environments::updated_at.eq(environment.updated_at),
             environments::deleted_at.eq(environment.deleted_at),
+            environments::sleep_after.eq(environment.sleep_after),
         ))
         .execute(db)?;
     if changed == 1 {

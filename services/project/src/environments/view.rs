@@ -26,6 +26,8 @@ pub(crate) struct EnvironmentView {
     database: bool,
     /// The branch that its builds take unless told; null is the repository's default.
     branch: Option<String>,
+    /// After how many seconds without a request its app is put to sleep; null is never.
+    sleep_after: Option<i64>,
     status: EnvironmentStatus,
     /// Why it isn't live, where that is known.
     status_reason: Option<String>,
@@ -48,6 +50,7 @@ impl EnvironmentView {
             label: environment.label,
             database: environment.database,
             branch: environment.branch,
+            sleep_after: environment.sleep_after,
             status: environment.status,
             status_reason: environment.status_reason,
             live_build_id: environment.live_build_id,

@@ -46,6 +46,7 @@ pub(crate) fn deployment(
         build_id: build.map(|build| build.parse().unwrap()),
         upstreams: Vec::new(),
         hold_until: None,
+        asleep: false,
         reason: None,
     }
 }

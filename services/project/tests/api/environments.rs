@@ -1,3 +1,4 @@
+use common::api::provisioner::Standing;
 use common::event::ProjectEvent;
 use reqwest::Method;
 use serde_json::json;
@@ -42,6 +43,50 @@ on_both_backends! {
             ]));
             let again = api.post(&all, &owner, body).await.expect(201);
             assert_ne!(again["environment"]["label"], environment["label"], "the label stays reserved");
+        }).await;
+    }
+
+    async fn an_environment_says_after_how_long_its_app_sleeps(backend: Backend) {
+        run(backend, async |api| {
+            let owner = api.account();
+            let project = api.project(&owner, &unique("shop")).await;
+            let path = format!("{}/environments/{}", project.path, project.environment);
+            let set = |value: serde_json::Value| {
+                let body = json!({ "sleep_after": value });
+                api.send(api.request(Method::PATCH, &path, &owner.token).json(&body))
+            };
+            for wrong in [json!(0), json!(59), json!(40_000_000), json!("1h"), json!(-60)] {
+                set(wrong).await.refused(422, "invalid_data");
+            }
+            assert_eq!(set(json!(60)).await.expect(200)["environment"]["sleep_after"], 60);
+            let body = json!({ "branch": "main" });
+            let kept = api.send(api.request(Method::PATCH, &path, &owner.token).json(&body)).await.expect(200);
+            assert_eq!(kept["environment"]["sleep_after"], 60, "what isn't said stays");
+            assert_eq!(set(json!(null)).await.expect(200)["environment"]["sleep_after"], json!(null));
+            let told = api.told(&project.environment, 4).await;
+            let after: Vec<_> = told.iter().filter_map(|envelope| match &envelope.event {
+                ProjectEvent::EnvironmentUpdated(state) => Some(state.sleep_after),
+                _ => None,
+            }).collect();
+            assert_eq!(after, [Some(60), Some(60), None]);
+        }).await;
+    }
+
+    async fn an_app_is_put_to_sleep_and_woken_by_those_who_may(backend: Backend) {
+        run(backend, async |api| {
+            let owner = api.account();
+            let project = api.project(&owner, &unique("shop")).await;
+            let path = format!("{}/environments/{}", project.path, project.environment);
+            let (sleep, wake) = (format!("{path}/sleep"), format!("{path}/wake"));
+            // The provisioner doesn't know it yet, or has nothing to run there.
+            api.post(&wake, &owner, json!({})).await.refused(409, "not_deployed");
+            let stands = |standing| api.world.standings.lock().unwrap().insert(project.environment.clone(), standing);
+            stands(Standing::Empty);
+            api.post(&sleep, &owner, json!({})).await.refused(409, "not_deployed");
+            stands(Standing::Asleep);
+            assert_eq!(api.post(&sleep, &owner, json!({})).await.expect(202)["standing"], "asleep");
+            stands(Standing::Waking);
+            assert_eq!(api.post(&wake, &owner, json!({})).await.expect(202)["standing"], "waking");
         }).await;
     }
 

@@ -12,7 +12,7 @@ use chassis::http::{ApiError, Json, Path, Query, Routes};
 use chassis::{Assembly, Context, Service};
 use common::api::account::{Membership, UserOfIdentity};
 use common::api::github::{Repository, ResolveRepository};
-use common::api::provisioner::{LogLine, LogPage, LogQuery};
+use common::api::provisioner::{LogLine, LogPage, LogQuery, Standing, StandingAnswer};
 use common::api::v1api::{CertificateStanding, CertificatesOfEnvironment};
 use common::event::{Envelope, ProjectEvent};
 use common::id::{AccountId, UserId};
@@ -36,6 +36,8 @@ pub(crate) struct Known {
     pub(crate) log_changed: Notify,
     /// By domain; nothing where the gateway doesn't answer.
     pub(crate) certificates: Mutex<Option<BTreeMap<String, CertificateStanding>>>,
+    /// How apps stand, by environment.
+    pub(crate) standings: Mutex<BTreeMap<String, Standing>>,
     /// Logs to which a page is added whenever one is read.
     pub(crate) flooded: Mutex<HashSet<String>>,
     /// What the project service has told, in the order in which it came.
@@ -59,6 +61,7 @@ impl World {
             logs: Mutex::default(),
             log_changed: Notify::new(),
             certificates: Mutex::new(Some(BTreeMap::new())),
+            standings: Mutex::default(),
             flooded: Mutex::default(),
             told: Mutex::default(),
         }))
@@ -211,6 +214,20 @@ async fn resolve(
 fn provisioner_routes(r: &mut Routes) {
     r.internal_get("/internal/builds/{id}/log", log);
     r.internal_get("/internal/environments/{id}/log", log);
+    r.internal_post("/internal/environments/{id}/sleep", stand);
+    r.internal_post("/internal/environments/{id}/wake", stand);
+}
+
+/// How an app stands, as the provisioner would tell.
+async fn stand(
+    caller: ServiceCaller,
+    world: web::Data<World>,
+    Path(id): Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    caller.require(&["project"])?;
+    let standing = world.standings.lock().unwrap().get(&id).copied();
+    let standing = standing.ok_or_else(|| Problem::not_found("environment"))?;
+    Ok(HttpResponse::Ok().json(StandingAnswer { standing }))
 }
 
 async fn log(

@@ -7,6 +7,16 @@ use diesel::prelude::*;
 
 use crate::schema::{deployments as d, instances as i};
 
+common::text_enum! {
+    /// What started an instance: of what it has left behind it is the one to clean up.
+    pub(crate) enum StartedBy {
+        /// A build, or the start of a release that should run.
+        Build = "build",
+        /// A wake.
+        Wake = "wake",
+    }
+}
+
 /// An instance on record.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = i)]
@@ -19,6 +29,7 @@ pub(crate) struct InstanceRow {
     pub(crate) output_offset: i64,
     pub(crate) created_at: Time,
     pub(crate) retire_at: Option<Time>,
+    pub(crate) started_by: StartedBy,
 }
 
 /// Keeps a new instance, before it is started.
@@ -72,6 +83,23 @@ pub(crate) fn stray(db: &mut Db, node: &str) -> QueryResult<Vec<String>> {
         )
         .select(i::id)
         .load(db)
+}
+
+/// Has instances of an environment stopped that an earlier attempt has left behind on this node.
+pub(crate) fn end_strays(
+    db: &mut Db,
+    (node, environment): (&str, &EnvironmentId),
+    started_by: StartedBy,
+    now: Time,
+) -> QueryResult<()> {
+    for id in stray(db, node)? {
+        let is_its =
+            |row: InstanceRow| row.environment_id == *environment && row.started_by == started_by;
+        if find(db, &id)?.is_some_and(is_its) {
+            retire(db, &id, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Has an instance stopped at `at`.

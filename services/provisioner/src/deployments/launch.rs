@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chassis::db::Db;
 use tokio_util::sync::CancellationToken;
 
-use super::instances::{self, InstanceRow};
+use super::instances::{self, InstanceRow, StartedBy};
 use crate::build;
 use crate::builds::Failure;
 use crate::detect::Web;
@@ -57,6 +57,7 @@ pub(crate) fn place(instance: &str) -> String {
 pub(crate) async fn start(
     state: &State,
     ready: &Ready,
+    started_by: StartedBy,
     stop: &CancellationToken,
 ) -> Result<Instance, LaunchError> {
     let id = new_id(state);
@@ -74,6 +75,7 @@ pub(crate) async fn start(
         output_offset: 0,
         created_at: state.clock.now(),
         retire_at: None,
+        started_by,
     };
     state
         .db

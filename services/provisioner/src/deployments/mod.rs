@@ -1,9 +1,11 @@
 //! Deployments: what answers for each environment, and keeping it so.
 
+pub(crate) mod http;
 pub(crate) mod instances;
 pub(crate) mod launch;
 pub(crate) mod reconcile;
 pub(crate) mod recover;
+pub(crate) mod rest;
 pub(crate) mod store;
 pub(crate) mod switch;
 pub(crate) mod watch;
@@ -16,6 +18,18 @@ use common::event::ProvisionerEvent;
 use common::id::{AccountId, BuildId, EnvironmentId, ProjectId, ReleaseId};
 use common::time::Time;
 use diesel::QueryResult;
+
+common::text_enum! {
+    /// Whether an app runs all the time, or only once somebody asks for it.
+    pub(crate) enum Rest {
+        /// It runs.
+        Awake = "awake",
+        /// It runs nothing; the next request wakes it.
+        Asleep = "asleep",
+        /// It runs nothing yet; a job starts it.
+        Waking = "waking",
+    }
+}
 
 /// What answers for an environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +47,9 @@ pub(crate) struct Deployment {
     pub(crate) reason: Option<String>,
     pub(crate) version: i64,
     pub(crate) deleted_at: Option<Time>,
+    pub(crate) sleep_after: Option<i64>,
+    pub(crate) rest: Rest,
+    pub(crate) active_at: Option<Time>,
 }
 
 /// What is told about a change.
@@ -44,6 +61,8 @@ pub(crate) enum News {
     RolledBack,
     /// It doesn't run, though it should.
     Failed,
+    /// It sleeps.
+    Asleep,
     /// It runs no more.
     Stopped,
 }
@@ -62,12 +81,14 @@ impl Deployment {
             build_id: self.build_id.clone(),
             upstreams: self.upstreams.clone(),
             hold_until: self.hold_until,
+            asleep: self.rest != Rest::Awake,
             reason: self.reason.clone(),
         };
         let event = match news {
             News::Live => ProvisionerEvent::DeploymentLive(state),
             News::RolledBack => ProvisionerEvent::DeploymentRolledBack(state),
             News::Failed => ProvisionerEvent::DeploymentFailed(state),
+            News::Asleep => ProvisionerEvent::DeploymentAsleep(state),
             News::Stopped => ProvisionerEvent::DeploymentStopped(state),
         };
         emit(db, event, self.version, now)

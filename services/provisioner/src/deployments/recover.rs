@@ -8,8 +8,9 @@ use diesel::QueryResult;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::instances::StartedBy;
 use super::launch;
-use super::{Deployment, News, instances, store, switch};
+use super::{Deployment, News, Rest, instances, store, switch};
 use crate::builds::Failure;
 use crate::driver::Instance;
 use crate::places;
@@ -127,8 +128,10 @@ pub(crate) async fn run(state: State, job: Job) -> JobResult {
     if current != instance_id {
         return Ok(());
     }
-    start_again(&state, &environment_id, &release, Some(&instance_id))
+    let place = (Some(&*instance_id), StartedBy::Build);
+    start_again(&state, &environment_id, &release, place)
         .await
+        .map(drop)
         .map_err(JobError::retry)
 }
 
@@ -145,13 +148,14 @@ pub(crate) fn on_failed(db: &mut Db, job: &Job, error: &str, now: Time) -> Query
     deployment.change(db, News::Failed, now)
 }
 
-/// Starts a release as a new instance, in the place of `gone`, if that is still what is live.
+/// Starts a release as a new instance, in the place of `gone`, if that is still what is live. `false`: it was
+/// something else by then, and nothing of the new instance is left.
 pub(crate) async fn start_again(
     state: &State,
     environment: &EnvironmentId,
     release: &ReleaseId,
-    gone: Option<&str>,
-) -> Result<(), Failure> {
+    (gone, started_by): (Option<&str>, StartedBy),
+) -> Result<bool, Failure> {
     let (id, release_id) = (environment.clone(), release.clone());
     let found = state.db.read(move |db: &mut Db| {
         Ok::<_, diesel::result::Error>((
@@ -160,7 +164,7 @@ pub(crate) async fn start_again(
         ))
     });
     let (Some(deployment), Some(release)) = found.await? else {
-        return Ok(());
+        return Ok(false);
     };
     if !release.directory.is_dir() {
         return Err(Failure::Failed(format!(
@@ -169,18 +173,23 @@ pub(crate) async fn start_again(
         )));
     }
     let ready = switch::ready(state, &deployment, release).await?;
-    let instance = launch::start(state, &ready, &CancellationToken::new()).await?;
+    let instance = launch::start(state, &ready, started_by, &CancellationToken::new()).await?;
     let (environment, gone, now) = (
         environment.clone(),
         gone.map(str::to_owned),
         state.clock.now(),
     );
-    let started = instance.clone();
+    let (started, release) = (instance.clone(), ready.release.id);
     let committed = state.db.write(move |db: &mut Db| {
         let Some(mut deployment) = store::locked(db, &environment)? else {
             return Ok(false);
         };
-        if deployment.instance_id != gone || deployment.deleted_at.is_some() {
+        let is_wanted = deployment.instance_id == gone
+            && deployment.release_id.as_ref() == Some(&release)
+            && deployment.rest != Rest::Asleep
+            && deployment.deleted_at.is_none();
+        let is_kept = instances::find(db, &started.id)?.is_some_and(|row| row.retire_at.is_none());
+        if !is_wanted || !is_kept {
             return Ok(false);
         }
         if let Some(gone) = gone {
@@ -190,13 +199,16 @@ pub(crate) async fn start_again(
         deployment.upstreams = started.address.into_iter().collect();
         deployment.hold_until = None;
         deployment.reason = None;
+        deployment.rest = Rest::Awake;
+        deployment.active_at = Some(now);
         deployment.change(db, News::Live, now)?;
         Ok::<_, diesel::result::Error>(true)
     });
-    if !committed.await? {
+    let is_live = committed.await?;
+    if !is_live {
         launch::abandon(state, &instance.id).await?;
     }
-    Ok(())
+    Ok(is_live)
 }
 
 /// Removes directories that belong to no release and no environment: half-made ones, of builds that

@@ -7,7 +7,7 @@ use common::time::Time;
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use super::Deployment;
+use super::{Deployment, Rest};
 use crate::schema::deployments as d;
 
 #[derive(Queryable, Selectable)]
@@ -26,6 +26,9 @@ struct Row {
     reason: Option<String>,
     version: i64,
     deleted_at: Option<Time>,
+    sleep_after: Option<i64>,
+    rest: Rest,
+    active_at: Option<Time>,
 }
 
 impl Row {
@@ -46,6 +49,9 @@ impl Row {
             reason: self.reason,
             version: self.version,
             deleted_at: self.deleted_at,
+            sleep_after: self.sleep_after,
+            rest: self.rest,
+            active_at: self.active_at,
         })
     }
 }
@@ -84,8 +90,19 @@ pub(crate) fn of_instance(db: &mut Db, instance: &str) -> QueryResult<Option<Dep
 
 /// Takes over what the project service says of an environment; makes its row if there is none.
 /// The caller's transaction holds its lock afterwards.
-pub(crate) fn learn(db: &mut Db, environment: &EnvironmentState) -> QueryResult<Deployment> {
+pub(crate) fn learn(
+    db: &mut Db,
+    environment: &EnvironmentState,
+    now: Time,
+) -> QueryResult<Deployment> {
+    let sleep_after = environment.sleep_after.map(i64::from);
     if let Some(mut known) = locked(db, &environment.environment_id)? {
+        if known.sleep_after != sleep_after {
+            known.sleep_after = sleep_after;
+            // Requests from before weren't told of.
+            known.active_at = Some(now);
+            update(db, &known)?;
+        }
         if known.label != environment.label || known.has_database != environment.database {
             known.label.clone_from(&environment.label);
             known.has_database = environment.database;
@@ -107,6 +124,9 @@ pub(crate) fn learn(db: &mut Db, environment: &EnvironmentState) -> QueryResult<
         reason: None,
         version: 0,
         deleted_at: None,
+        sleep_after,
+        rest: Rest::Awake,
+        active_at: None,
     };
     diesel::insert_into(d::table)
         .values((
@@ -117,6 +137,8 @@ pub(crate) fn learn(db: &mut Db, environment: &EnvironmentState) -> QueryResult<
             d::has_database.eq(new.has_database),
             d::upstreams.eq("[]"),
             d::version.eq(0),
+            d::sleep_after.eq(sleep_after),
+            d::rest.eq(new.rest),
         ))
         .execute(db)?;
     Ok(new)
@@ -138,6 +160,9 @@ pub(crate) fn update(db: &mut Db, deployment: &Deployment) -> QueryResult<()> {
             d::reason.eq(&deployment.reason),
             d::version.eq(deployment.version),
             d::deleted_at.eq(deployment.deleted_at),
+            d::sleep_after.eq(deployment.sleep_after),
+            d::rest.eq(deployment.rest),
+            d::active_at.eq(deployment.active_at),
         ))
         .execute(db)?;
     if changed == 1 {
@@ -145,4 +170,34 @@ pub(crate) fn update(db: &mut Db, deployment: &Deployment) -> QueryResult<()> {
     } else {
         Err(Error::NotFound)
     }
+}
+
+/// The environments whose apps may be put to sleep by now.
+pub(crate) fn idle(db: &mut Db, now: Time) -> QueryResult<Vec<EnvironmentId>> {
+    let sleepers: Vec<Row> = d::table
+        .filter(
+            d::sleep_after
+                .is_not_null()
+                .and(d::rest.eq(Rest::Awake))
+                .and(d::instance_id.is_not_null()),
+        )
+        .select(Row::as_select())
+        .load(db)?;
+    let mut idle = Vec::new();
+    for row in sleepers {
+        let deployment = row.deployment()?;
+        if deployment.is_idle(now) {
+            idle.push(deployment.environment_id);
+        }
+    }
+    Ok(idle)
+}
+
+/// Notes that an app had a request at `at`.
+pub(crate) fn note_activity(db: &mut Db, environment: &EnvironmentId, at: Time) -> QueryResult<()> {
+    let older = d::active_at.is_null().or(d::active_at.lt(at));
+    diesel::update(d::table.find(environment).filter(older))
+        .set(d::active_at.eq(at))
+        .execute(db)
+        .map(drop)
 }

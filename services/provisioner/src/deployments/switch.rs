@@ -12,8 +12,9 @@ use common::id::EnvironmentId;
 use common::time::Span;
 use tokio_util::sync::CancellationToken;
 
+use super::instances::StartedBy;
 use super::launch::{self, LaunchError, Ready};
-use super::{Deployment, News, instances, store};
+use super::{Deployment, News, Rest, instances, store};
 use crate::build::BuildLog;
 use crate::builds::Failure;
 use crate::builds::phases::Attempt;
@@ -112,12 +113,7 @@ async fn end_strays(state: &State, environment: &EnvironmentId) -> Result<(), Fa
         state.clock.now(),
     );
     let end = state.db.write(move |db: &mut Db| {
-        for id in instances::stray(db, &node)? {
-            if instances::find(db, &id)?.is_some_and(|row| row.environment_id == environment) {
-                instances::retire(db, &id, now)?;
-            }
-        }
-        Ok::<_, diesel::result::Error>(())
+        instances::end_strays(db, (&node, &environment), StartedBy::Build, now)
     });
     Ok(end.await?)
 }
@@ -144,7 +140,7 @@ async fn beside(
     {
         return Err(NotBeside::PortTaken);
     }
-    launch::start(state, ready, stop)
+    launch::start(state, ready, StartedBy::Build, stop)
         .await
         .map_err(|error| match error {
             LaunchError::Start(StartError::PortTaken {
@@ -183,7 +179,7 @@ async fn instead(
     if let Some(old_id) = &old.instance_id {
         state.driver.stop(old_id).await?;
     }
-    let failure = match launch::start(state, ready, &attempt.stop).await {
+    let failure = match launch::start(state, ready, StartedBy::Build, &attempt.stop).await {
         Ok(instance) => return Ok(instance),
         Err(error) => describe(error, log),
     };
@@ -241,9 +237,10 @@ async fn restore(attempt: &Attempt, old: &Deployment) -> Result<(), Failure> {
         &attempt.state,
         &old.environment_id,
         &release_id,
-        old.instance_id.as_deref(),
+        (old.instance_id.as_deref(), StartedBy::Build),
     )
     .await
+    .map(drop)
 }
 
 /// Makes the new instance live; `false` where the environment was deleted meanwhile.
@@ -278,6 +275,8 @@ async fn commit(
             deployment.upstreams = instance.address.into_iter().collect();
             deployment.hold_until = None;
             deployment.reason = None;
+            deployment.rest = Rest::Awake;
+            deployment.active_at = Some(now);
             deployment.change(db, news, now)?;
             releases::store::used(db, &release.id, now)?;
             releases::store::prune(db, &deployment.environment_id, keep, now)?;

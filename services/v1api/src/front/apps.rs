@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Arrival, Counted, Label, Outcome, Place, Worker, answer_to};
 use crate::proxy::headers::Policy;
 use crate::proxy::{ForwardError, Outgoing, Plan};
+use crate::sleep::{Activity, held_open};
 use crate::table::{AppRoute, Service, Table};
 
 /// How long a request waits at most for an instance that is on its way.
@@ -92,17 +93,31 @@ impl Worker {
         outgoing: &mut Outgoing,
     ) -> Result<HttpResponse, ApiError> {
         let deadline = Instant::now() + LONGEST_HOLD;
+        let mut open = None;
+        let mut waiting = None;
         loop {
             let table = self.view.now();
             let mut changes = self.view.changes();
             let route = find(&table).ok_or_else(unknown_app)?;
+            if open.is_none() {
+                open = route.activity.as_ref().map(Activity::open);
+            }
+            if route.origins.is_empty() && route.asleep {
+                if waiting.is_none() {
+                    waiting = Some(self.gateway.waker.wait(&route.environment_id)?);
+                }
+                if let Some(waiting) = &mut waiting {
+                    waiting.for_news(&mut changes).await?;
+                }
+                continue;
+            }
             let error = if route.origins.is_empty() {
                 Unanswered::NotDeployed
             } else {
                 let left_out = service.and_then(|service| self.left_out(service));
                 let (pool, turn) = (&self.upstreams, self.next_turn());
                 match outgoing.send(pool, &route.origins, &left_out, turn).await {
-                    Ok(response) => return Ok(response),
+                    Ok(response) => return Ok(held_open(response, open)),
                     Err(error @ ForwardError::Unreachable(_)) => Unanswered::Unreachable(error),
                     Err(error) => return Err(self.failed(&label_of(&route, service), &error)),
                 }

@@ -48,6 +48,7 @@ use crate::proxy::grpc::{self, CountedAs};
 use crate::proxy::headers::{self, Hop, Policy};
 use crate::proxy::{ForwardError, Head, Limits, Trip, Upstreams};
 use crate::rules::Rules;
+use crate::sleep::Waker;
 use crate::table::Table;
 use crate::usage::endpoints::Published;
 use crate::usage::{self, Endpoints, Spent, Tallies, Tally};
@@ -104,6 +105,8 @@ pub(crate) struct Gateway {
     pub(crate) secure: Secure,
     /// Who gets certificates, if anyone.
     pub(crate) acme: Option<Acme>,
+    /// Has apps started that sleep.
+    pub(crate) waker: Waker,
 }
 
 /// One thread's gateway.

@@ -45,6 +45,7 @@ pub(crate) fn on_provisioner(
         ProvisionerEvent::DeploymentLive(deployment)
         | ProvisionerEvent::DeploymentFailed(deployment)
         | ProvisionerEvent::DeploymentRolledBack(deployment)
+        | ProvisionerEvent::DeploymentAsleep(deployment)
         | ProvisionerEvent::DeploymentStopped(deployment) => store::put_deployment(db, deployment)?,
         ProvisionerEvent::BuildStarted(_)
         | ProvisionerEvent::BuildProgressed(_)

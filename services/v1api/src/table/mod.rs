@@ -16,20 +16,23 @@ use common::scope::Verb;
 use common::time::Time;
 
 use crate::services::rules::Rules;
+use crate::sleep::Activity;
 
 /// An environment that requests can reach.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct AppRoute {
     /// The environment.
     pub(crate) environment_id: EnvironmentId,
-    /// Whose it is.
-    pub(crate) account_id: AccountId,
     /// The label of its host.
     pub(crate) label: String,
     /// Where its instances listen, as `host:port`.
     pub(crate) origins: Vec<Arc<str>>,
     /// Until when requests wait for an instance.
     pub(crate) hold_until: Option<Time>,
+    /// Whether it runs nothing until a request wakes it.
+    pub(crate) asleep: bool,
+    /// When it was asked for, where it is put to sleep when nobody does.
+    pub(crate) activity: Option<Arc<Activity>>,
 }
 
 /// A domain of an account's own.
@@ -122,6 +125,11 @@ impl Table {
         self.environments.get(id)
     }
 
+    /// Every app.
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &Arc<AppRoute>> {
+        self.environments.values()
+    }
+
     /// The service of this name.
     pub(crate) fn service(&self, name: &str) -> Option<&Arc<Service>> {
         self.services.get(name)
@@ -173,7 +181,12 @@ impl Table {
 
     fn apply(&mut self, change: Change) {
         match change {
-            Change::App(route) => {
+            Change::App(mut route) => {
+                if let Some(before) = self.environments.get(&route.environment_id)
+                    && let (Some(activity), Some(known)) = (&mut route.activity, &before.activity)
+                {
+                    *activity = Arc::clone(known);
+                }
                 self.forget(&route.environment_id);
                 let route = Arc::new(route);
                 self.environments
@@ -227,10 +240,11 @@ mod tests {
     fn app(environment: &EnvironmentId, label: &str) -> Change {
         Change::App(AppRoute {
             environment_id: environment.clone(),
-            account_id: AccountId::new(Time::EPOCH),
             label: label.into(),
             origins: vec!["127.0.0.1:1".into()],
             hold_until: None,
+            asleep: false,
+            activity: None,
         })
     }
 

@@ -45,11 +45,12 @@ pub(crate) fn last_change(db: &mut Db) -> QueryResult<(i64, i64)> {
 #[derive(Queryable)]
 struct AppRow {
     environment_id: EnvironmentId,
-    account_id: AccountId,
     label: String,
     deleted: bool,
     upstreams: String,
     hold_until: Option<Time>,
+    sleeps: bool,
+    asleep: bool,
 }
 
 #[derive(Queryable)]
@@ -116,11 +117,12 @@ pub(crate) fn changes_after(db: &mut Db, seq: i64) -> QueryResult<Vec<Change>> {
         .order(a::seq)
         .select((
             a::environment_id,
-            a::account_id,
             a::label,
             a::deleted,
             a::upstreams,
             a::hold_until,
+            a::sleeps,
+            a::asleep,
         ))
         .load::<AppRow>(db)?;
     let changed = services::table
@@ -188,10 +190,12 @@ fn app_change(row: AppRow) -> Change {
     let addresses: Vec<SocketAddr> = serde_json::from_str(&row.upstreams).unwrap_or_default();
     Change::App(AppRoute {
         environment_id: row.environment_id,
-        account_id: row.account_id,
         label: row.label,
         origins: origins(&addresses),
         hold_until: row.hold_until,
+        asleep: row.asleep,
+        // What was seen before is taken over from the route before.
+        activity: row.sleeps.then(Arc::default),
     })
 }
 
@@ -255,6 +259,7 @@ pub(crate) fn put_environment(db: &mut Db, state: &EnvironmentState) -> QueryRes
         .set((
             app_routes::label.eq(&state.label),
             app_routes::deleted.eq(state.deleted),
+            app_routes::sleeps.eq(state.sleep_after.is_some()),
             app_routes::seq.eq(seq),
         ))
         .execute(db)
@@ -276,6 +281,7 @@ pub(crate) fn put_deployment(db: &mut Db, deployment: &Deployment) -> QueryResul
         .set((
             app_routes::upstreams.eq(upstreams),
             app_routes::hold_until.eq(deployment.hold_until),
+            app_routes::asleep.eq(deployment.asleep),
             app_routes::seq.eq(seq),
         ))
         .execute(db)

@@ -30,6 +30,7 @@ mod rules;
 mod secure;
 mod services;
 mod sessions;
+mod sleep;
 mod streaming;
 mod support;
 mod upstream;

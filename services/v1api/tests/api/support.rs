@@ -128,6 +128,17 @@ impl World {
 
     /// A gateway that shares its database, its bus and its issuer of tokens with others.
     pub async fn replica(backend: &Backend, issuer: Issuer, settings: &[(&str, &str)]) -> Self {
+        let nothing = Double::new("provisioner", |_| (404, json!({})));
+        Self::beside(backend, issuer, settings, &nothing).await
+    }
+
+    /// A gateway beside this double of the provisioner.
+    pub async fn beside(
+        backend: &Backend,
+        issuer: Issuer,
+        settings: &[(&str, &str)],
+        provisioner: &Double,
+    ) -> Self {
         let accounts = Accounts::default();
         let nothing = |name| Double::new(name, |_| (404, json!({})));
         let mut builder = Builder::new(backend)
@@ -135,7 +146,7 @@ impl World {
             .service(accounts.service())
             .double(&nothing("project"))
             .double(&nothing("github"))
-            .double(&nothing("provisioner"))
+            .double(provisioner)
             .service(slipway_v1api::service())
             .setting("gateway.public_url", "http://slipway.example")
             .setting("cors.origins", "https://admin.example")
@@ -262,12 +273,27 @@ impl App {
             kind: EnvironmentKind::Standard,
             label: self.label.clone(),
             database: false,
+            sleep_after: None,
             deleted,
         }
     }
 
     pub fn created(&self) -> ProjectEvent {
         ProjectEvent::EnvironmentCreated(self.state(false))
+    }
+
+    /// The app, that sleeps when nobody asks for it.
+    pub fn sleeper(&self) -> ProjectEvent {
+        let mut state = self.state(false);
+        state.sleep_after = Some(60);
+        ProjectEvent::EnvironmentUpdated(state)
+    }
+
+    /// The app sleeps.
+    pub fn asleep(&self) -> ProvisionerEvent {
+        let mut state = self.deployment(&[], None);
+        state.asleep = true;
+        ProvisionerEvent::DeploymentAsleep(state)
     }
 
     pub fn deleted(&self) -> ProjectEvent {
@@ -284,6 +310,7 @@ impl App {
             build_id: None,
             upstreams: upstreams.to_vec(),
             hold_until,
+            asleep: false,
             reason: None,
         }
     }

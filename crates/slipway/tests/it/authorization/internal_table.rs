@@ -51,6 +51,9 @@ pub(super) const INTERNAL: &[Row] = &[
         .query("?after=0"),
     private("provisioner", "GET", "/internal/environments/{environment_id}/log", Services(&["project"]), 200)
         .query("?after=0"),
+    private("provisioner", "POST", "/internal/activity", Services(&["v1api"]), 200).body(r#"{"apps":[]}"#),
+    private("provisioner", "POST", "/internal/environments/{environment_id}/sleep", Services(&["project"]), 200),
+    private("provisioner", "POST", "/internal/environments/{environment_id}/wake", Services(&["project", "v1api"]), 200),
     private("provisioner", "GET", "/internal/doctor", Services(&["project", "v1api"]), 200),
 
     private("v1api", "GET", "/internal/users/{user_id}/keys", Services(&["account"]), 200),

@@ -237,6 +237,9 @@ pub(super) const PROJECT_ROUTES: &[Row] = &[
     // What has ended can't be cancelled, and what was never live is nothing to go back to.
     public("project", "POST", below!(project "/builds/{build_id}/cancel"), Member(Developer, "builds:write"), 409),
     public("project", "POST", below!(environment "/rollback"), Member(Developer, "builds:write"), 409),
+    // Nothing was ever live there.
+    public("project", "POST", below!(environment "/sleep"), Member(Developer, "environments:write"), 409),
+    public("project", "POST", below!(environment "/wake"), Member(Developer, "environments:write"), 409),
     public("project", "POST", below!(project "/build"), Member(Developer, "builds:write"), 202)
         .body(r#"{"environment_id":"{environment_id}"}"#),
     public("project", "POST", ENVIRONMENTS, Member(Developer, "environments:write"), 201).body(r#"{"name":"staging"}"#),

@@ -13,5 +13,6 @@ mod switch;
 mod tables;
 mod takeover;
 mod together;
+mod wake;
 mod watch;
 mod webhooks;

@@ -30,6 +30,7 @@ impl Scene {
             kind: EnvironmentKind::Standard,
             label: "shop-production".into(),
             database: false,
+            sleep_after: None,
             deleted: false,
         };
         let requested = BuildRequested {

@@ -4,5 +4,6 @@ mod builds;
 mod ends;
 mod forks;
 mod recovery;
+mod sleep;
 mod switches;
 mod world;

@@ -75,6 +75,7 @@ impl<'a> World<'a> {
             kind: EnvironmentKind::Standard,
             label: "shop-production".into(),
             database: false,
+            sleep_after: None,
             deleted: false,
         };
         let settings = settings
@@ -299,6 +300,35 @@ impl<'a> World<'a> {
             .private(Method::GET, "provisioner", &path)
             .bearer_auth(token);
         serde_json::from_value(expect(200, request).await).unwrap()
+    }
+
+    /// Asks a private route of the provisioner, as another service.
+    pub(crate) async fn post(
+        &self,
+        service: &str,
+        path: &str,
+        body: serde_json::Value,
+    ) -> serde_json::Value {
+        let token = self
+            .harness()
+            .issuer()
+            .service_token(service, "provisioner");
+        let request = self
+            .harness()
+            .private(Method::POST, "provisioner", path)
+            .bearer_auth(token)
+            .json(&body);
+        expect(200, request).await
+    }
+
+    /// Runs a statement in the provisioner's database.
+    pub(crate) async fn execute(&self, statement: String) {
+        use diesel::RunQueryDsl as _;
+        let context = self.harness().platform().context("provisioner").unwrap();
+        let done = context
+            .db
+            .write(move |db: &mut Db| diesel::sql_query(statement).execute(db));
+        assert_eq!(done.await.unwrap(), 1);
     }
 
     pub(crate) async fn log(&self, id: &BuildId) -> Vec<LogLine> {

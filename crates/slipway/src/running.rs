@@ -1,0 +1,69 @@
+//! What is done with an app that runs: `slipway sleep`, `slipway wake`.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::api::Project;
+use crate::apps;
+use crate::cli::{AppArgs, SleepArgs};
+use crate::output;
+use crate::sign_in::{self, Person};
+
+/// An app's environment, and who asks for something there.
+struct Place {
+    person: Person,
+    project: Project,
+    environment_id: String,
+}
+
+impl Place {
+    async fn of(arguments: &AppArgs) -> anyhow::Result<Self> {
+        let person = sign_in::person(&arguments.platform).await?;
+        let project = apps::find(&person, &arguments.app, arguments.account.as_deref()).await?;
+        let environment_id = apps::environment(&project, &arguments.env)?.id.clone();
+        Ok(Self {
+            person,
+            project,
+            environment_id,
+        })
+    }
+
+    /// Does it, and says how the app stands.
+    async fn act(&self, act: &str) -> anyhow::Result<ExitCode> {
+        let (api, id) = (&self.person.api, &self.environment_id);
+        let answer = api.act(&self.project, id, act).await?;
+        output::line(answer["standing"].as_str().unwrap_or("done"))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Changes a setting.
+    async fn change(&self, change: Value, told: &str) -> anyhow::Result<ExitCode> {
+        let (api, id) = (&self.person.api, &self.environment_id);
+        api.change_environment(&self.project, id, &change).await?;
+        output::line(told)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Stops an app until somebody asks for it, or says after how long that is done.
+pub(crate) async fn sleep(arguments: SleepArgs) -> anyhow::Result<ExitCode> {
+    let place = Place::of(&arguments.app).await?;
+    match arguments.after {
+        Some(after) => {
+            let told = format!("sleeps after {} s without a request", after.as_secs());
+            let change = json!({ "sleep_after": after.as_secs() });
+            place.change(change, &told).await
+        }
+        None if arguments.never => {
+            let change = json!({ "sleep_after": null });
+            place.change(change, "runs all the time").await
+        }
+        None => place.act("sleep").await,
+    }
+}
+
+/// Starts an app that sleeps.
+pub(crate) async fn wake(arguments: AppArgs) -> anyhow::Result<ExitCode> {
+    Place::of(&arguments).await?.act("wake").await
+}

@@ -1,0 +1,2 @@
+ALTER TABLE app_routes DROP COLUMN asleep;
+ALTER TABLE app_routes DROP COLUMN sleeps;
