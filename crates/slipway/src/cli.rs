@@ -35,6 +35,12 @@ pub(crate) enum Command {
     Sleep(SleepArgs),
     /// Start an app that sleeps
     Wake(AppArgs),
+    /// Have so many instances of an app run
+    Scale(ScaleArgs),
+    /// Start an app anew, with its variables as they are now and without a failed request
+    Restart(AppArgs),
+    /// Answer requests for an app with a page that says it is in maintenance
+    Maintenance(MaintenanceArgs),
     /// Show how often you have called what, as bars or as a picture
     Usage(UsageArgs),
     /// Have an account's events told to addresses, and see what came of it
@@ -179,6 +185,33 @@ pub(crate) struct AppArgs {
     pub(crate) account: Option<String>,
     #[command(flatten)]
     pub(crate) platform: PlatformArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScaleArgs {
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    /// How many
+    #[arg(value_name = "N")]
+    pub(crate) instances: u32,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MaintenanceArgs {
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
+    /// From now on, or no more
+    #[arg(value_enum, value_name = "on|off")]
+    pub(crate) state: Switch,
+}
+
+/// Whether something is so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    /// It is
+    On,
+    /// It isn't
+    Off,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -7,7 +7,7 @@
 //! | `api` | a client of the public REST API |
 //! | `deploy`, `source` | a path, bundle or Git URL becomes a live app |
 //! | `apps`, `logs`, `open` | what runs, what it says, where it is |
-//! | `running` | sleep and wake |
+//! | `running` | sleep, wake, scale, restart, maintenance |
 //! | `usage` | how often one has called what, as bars and as a picture |
 //! | `webhooks` | where an account's events are told, and what came of it |
 //! | `mail` | what was mailed, where no mail server is set |
@@ -71,6 +71,9 @@ fn execute(command: Command) -> anyhow::Result<ExitCode> {
         Command::Previews(arguments) => client(previews::run(arguments)),
         Command::Sleep(arguments) => client(running::sleep(arguments)),
         Command::Wake(arguments) => client(running::wake(arguments)),
+        Command::Scale(arguments) => client(running::scale(arguments)),
+        Command::Restart(arguments) => client(running::restart(arguments)),
+        Command::Maintenance(arguments) => client(running::maintenance(arguments)),
         Command::Usage(arguments) => client(usage::run(arguments)),
         Command::Webhooks(arguments) => client(webhooks::run(arguments)),
         Command::Mail(arguments) => mail::run(&arguments),

@@ -1,4 +1,4 @@
-//! What is done with an app that runs: `slipway sleep`, `slipway wake`.
+//! What is done with an app that runs: `slipway sleep`, `wake`, `scale`, `restart` and `maintenance`.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::api::Project;
 use crate::apps;
-use crate::cli::{AppArgs, SleepArgs};
+use crate::cli::{AppArgs, MaintenanceArgs, ScaleArgs, SleepArgs, Switch};
 use crate::output;
 use crate::sign_in::{self, Person};
 
@@ -66,4 +66,28 @@ pub(crate) async fn sleep(arguments: SleepArgs) -> anyhow::Result<ExitCode> {
 /// Starts an app that sleeps.
 pub(crate) async fn wake(arguments: AppArgs) -> anyhow::Result<ExitCode> {
     Place::of(&arguments).await?.act("wake").await
+}
+
+/// Has so many instances run.
+pub(crate) async fn scale(arguments: ScaleArgs) -> anyhow::Result<ExitCode> {
+    let place = Place::of(&arguments.app).await?;
+    let told = match arguments.instances {
+        1 => "one instance".to_owned(),
+        count => format!("{count} instances"),
+    };
+    let change = json!({ "instances": arguments.instances });
+    place.change(change, &told).await
+}
+
+/// Starts an app anew.
+pub(crate) async fn restart(arguments: AppArgs) -> anyhow::Result<ExitCode> {
+    Place::of(&arguments).await?.act("restart").await
+}
+
+/// Closes an app to requests, or opens it again.
+pub(crate) async fn maintenance(arguments: MaintenanceArgs) -> anyhow::Result<ExitCode> {
+    let is_on = arguments.state == Switch::On;
+    let told = if is_on { "in maintenance" } else { "open" };
+    let place = Place::of(&arguments.app).await?;
+    place.change(json!({ "maintenance": is_on }), told).await
 }

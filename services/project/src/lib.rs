@@ -41,7 +41,7 @@ use credentials::sts::Sts;
 use domains::check::Checker;
 use domains::name::Reserved;
 use domains::recheck::Rechecker;
-use settings::{AwsSection, DomainsSection, WebhooksSection};
+use settings::{AwsSection, DomainsSection, ScaleSection, WebhooksSection};
 use webhooks::send::Sender;
 use webhooks::worker::Worker;
 
@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(crate) members: Members,
     pub(crate) sealer: Sealer,
     pub(crate) urls: PublicUrls,
+    /// How many instances of one app may run.
+    pub(crate) max_instances: u32,
     pub(crate) domains: Domains,
     pub(crate) webhooks: Sender,
     pub(crate) sts: Sts,
@@ -111,8 +113,10 @@ pub fn service() -> Service {
             sender.clone(),
             &webhooks,
         )?;
+        let scale: ScaleSection = context.settings.section("apps")?;
         let state = State {
             urls,
+            max_instances: scale.max_instances,
             domains,
             webhooks: sender,
             sts: Sts::new(aws, context.clock.clone())?,

@@ -23,6 +23,7 @@ use crate::{
         environments::http::delete,
         environments::rest::sleep,
         environments::rest::wake,
+        environments::rest::restart,
         variables::http::put,
         variables::http::list,
         variables::http::delete,

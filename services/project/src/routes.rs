@@ -59,6 +59,10 @@ pub(crate) fn routes(r: &mut Routes) {
     r.post(&format!("{environment}/rollback"), builds::http::roll_back);
     r.post(&format!("{environment}/sleep"), environments::rest::sleep);
     r.post(&format!("{environment}/wake"), environments::rest::wake);
+    r.post(
+        &format!("{environment}/restart"),
+        environments::rest::restart,
+    );
 
     r.put(&format!("{environment}/variables"), variables::http::put);
     r.get(&format!("{environment}/variables"), variables::http::list);

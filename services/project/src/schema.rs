@@ -44,6 +44,8 @@ diesel::table! {
         updated_at -> Timestamp,
         deleted_at -> Nullable<Timestamp>,
         sleep_after -> Nullable<BigInt>,
+        instances -> BigInt,
+        maintenance -> Bool,
     }
 }
 

@@ -26,7 +26,7 @@ fn handle(
         ProjectEvent::BuildRequested(request) => builds::events::on_request(db, request, now)?,
         ProjectEvent::EnvironmentCreated(environment)
         | ProjectEvent::EnvironmentUpdated(environment) => {
-            deployments::store::learn(db, environment, now)?;
+            deployments::store::learn_settings(db, environment, now)?;
         }
         ProjectEvent::EnvironmentDeleted(environment) => {
             teardown::on_deleted(db, environment, keep, now)?;

@@ -47,12 +47,12 @@ chassis::failpoints! {
     BEFORE_REMOVED = "retire.before_removal";
 }
 
-/// Those of a wake, which no build passes.
+/// Those of a wake and of all other adjustments, which no build passes.
 pub mod wake {
     chassis::failpoints! {
-        /// An app is about to be woken.
+        /// An instance is about to be started.
         WAKING = "wake.before_start";
-        /// An app is awake, and the job that has woken it not yet done.
+        /// It is live, and the job not yet done.
         AWAKE = "wake.after_commit";
     }
 }

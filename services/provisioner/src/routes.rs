@@ -14,6 +14,10 @@ pub(crate) fn routes(r: &mut Routes) {
     let environment = "/internal/environments/{environment_id}";
     r.internal_post("/internal/activity", deployments::http::activity);
     r.internal_post(&format!("{environment}/sleep"), deployments::http::sleep);
+    r.internal_post(
+        &format!("{environment}/restart"),
+        deployments::http::restart,
+    );
     r.internal_post(&format!("{environment}/wake"), deployments::http::wake);
     r.internal_get("/internal/doctor", doctor::report);
 }

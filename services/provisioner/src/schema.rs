@@ -48,7 +48,6 @@ diesel::table! {
         has_database -> Bool,
         release_id -> Nullable<Text>,
         build_id -> Nullable<Text>,
-        instance_id -> Nullable<Text>,
         upstreams -> Text,
         hold_until -> Nullable<Timestamp>,
         reason -> Nullable<Text>,
@@ -57,6 +56,7 @@ diesel::table! {
         sleep_after -> Nullable<BigInt>,
         rest -> Text,
         active_at -> Nullable<Timestamp>,
+        wanted -> BigInt,
     }
 }
 
@@ -72,6 +72,9 @@ diesel::table! {
         created_at -> Timestamp,
         retire_at -> Nullable<Timestamp>,
         started_by -> Text,
+        live -> Bool,
+        address -> Nullable<Text>,
+        renew -> Bool,
     }
 }
 

@@ -127,8 +127,7 @@ async fn node_version() -> Option<String> {
 }
 
 fn workers(state: &State) -> Workers {
-    let (built, started, torn_down) = (state.clone(), state.clone(), state.clone());
-    let woken = state.clone();
+    let (built, adjusted, torn_down) = (state.clone(), state.clone(), state.clone());
     let lease = state.builds.lease.0;
     let timing = Timing {
         lease,
@@ -145,19 +144,12 @@ fn workers(state: &State) -> Workers {
         )
         .on_failed(builds::JOB, builds::worker::on_failed)
         .worker(
-            deployments::recover::JOB,
-            4,
-            deployments::recover::ATTEMPTS,
-            move |job: Job, _: JobContext| deployments::recover::run(started.clone(), job),
-        )
-        .on_failed(deployments::recover::JOB, deployments::recover::on_failed)
-        .worker(
-            deployments::rest::JOB,
+            deployments::adjust::JOB,
             8,
-            deployments::rest::ATTEMPTS,
-            move |job: Job, _: JobContext| deployments::rest::run(woken.clone(), job),
+            deployments::adjust::ATTEMPTS,
+            move |job: Job, _: JobContext| deployments::adjust::run(adjusted.clone(), job),
         )
-        .on_failed(deployments::rest::JOB, deployments::rest::on_failed)
+        .on_failed(deployments::adjust::JOB, deployments::adjust::on_failed)
         .worker(
             teardown::JOB,
             1,

@@ -20,6 +20,7 @@
 //! | `SLIPWAY_APPS__WRITABLE` | those that they may also write, as far as their users may |
 //! | `SLIPWAY_APPS__MEMORY` | memory of all processes of one app, in bytes |
 //! | `SLIPWAY_APPS__PROCESSES` | processes and threads of one app |
+//! | `SLIPWAY_APPS__MAX_INSTANCES` | how many instances of one app may run |
 //! | `SLIPWAY_APPS__HEALTH_TIMEOUT` | how long an app may take to become healthy |
 //! | `SLIPWAY_APPS__GRACE` | how long an app may take to end after being asked to |
 //! | `SLIPWAY_APPS__DRAIN` | how long an old release goes on answering after the switch |
@@ -132,6 +133,8 @@ pub struct AppsSettings {
     pub memory: u64,
     /// Processes and threads of one app.
     pub processes: u32,
+    /// How many instances of one app may run.
+    pub max_instances: u32,
     /// How long an app may take to become healthy.
     pub health_timeout: Duration,
     /// How long an app may take to end after being asked to.
@@ -162,6 +165,7 @@ impl Default for AppsSettings {
             writable: List::default(),
             memory: 2 << 30,
             processes: 500,
+            max_instances: 8,
             health_timeout: Duration::secs(120),
             grace: Duration::secs(10),
             drain: Duration::secs(5),
@@ -187,6 +191,9 @@ impl Section for AppsSettings {
             if let Some(path) = list.0.iter().find(|path| !path.starts_with('/')) {
                 return Err(format!("`{name}`: `{path}` isn't absolute"));
             }
+        }
+        if !(1..=100).contains(&self.max_instances) {
+            return Err("`max_instances` must be 1 to 100".into());
         }
         if self.log_lines < 100 {
             return Err("`log_lines` must be at least 100".into());

@@ -32,17 +32,16 @@ pub(crate) fn on_deleted(
     keep: Span,
     now: Time,
 ) -> QueryResult<()> {
-    let mut deployment = deployments::store::learn(db, environment, now)?;
+    let mut deployment = deployments::store::learn(db, environment)?;
     let id = deployment.environment_id.clone();
     if deployment.deleted_at.is_none() {
         deployment.deleted_at = Some(now);
         deployment.release_id = None;
         deployment.build_id = None;
-        deployment.instance_id = None;
-        deployment.upstreams.clear();
         deployment.hold_until = None;
         deployment.rest = deployments::Rest::Awake;
         deployment.reason = Some("the environment was deleted".to_owned());
+        instances::retire_all(db, &id, now)?;
         deployment.change(db, News::Stopped, now)?;
     }
     for mut build in builds::store::unfinished(db, &id)? {

@@ -19,6 +19,7 @@ diesel::table! {
         hold_until -> Nullable<Timestamp>,
         sleeps -> Bool,
         asleep -> Bool,
+        maintenance -> Bool,
         seq -> BigInt,
     }
 }

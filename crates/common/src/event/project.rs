@@ -69,8 +69,18 @@ pub struct EnvironmentState {
     /// After how many seconds without a request its app is put to sleep; never where there is none.
     #[serde(default)]
     pub sleep_after: Option<u32>,
+    /// How many instances of its app run.
+    #[serde(default = "one")]
+    pub instances: u32,
+    /// Whether requests are answered with a page that says so, instead of by its app.
+    #[serde(default)]
+    pub maintenance: bool,
     /// Whether it has been deleted.
     pub deleted: bool,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// A build that somebody asked for, with all that the worker needs but secrets.

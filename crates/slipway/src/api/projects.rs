@@ -126,7 +126,7 @@ impl Api {
         Ok(answer.environment)
     }
 
-    /// Has something done with what runs in an environment: `sleep` or `wake`.
+    /// Has something done with what runs in an environment: `sleep`, `wake` or `restart`.
     pub(crate) async fn act(
         &self,
         project: &Project,

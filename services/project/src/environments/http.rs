@@ -18,7 +18,7 @@ use super::rest::SleepChange;
 use super::view::EnvironmentView;
 use super::{BranchChange, Change, Environment, EnvironmentError, NewEnvironment, store};
 use crate::State;
-use crate::answer::{Actor, Deleted, after};
+use crate::answer::{Actor, Deleted, after, invalid};
 use crate::builds::git_ref::GitRef;
 use crate::paths::{EnvironmentPath, ProjectPath};
 use crate::{etag, projects};
@@ -76,6 +76,10 @@ pub(crate) struct ChangeEnvironment {
     #[serde(default)]
     #[schema(value_type = Option<u32>)]
     sleep_after: SleepChange,
+    /// How many instances of its app run: 1 to `apps.max_instances`.
+    instances: Option<u32>,
+    /// Whether requests are answered with a page that says so, instead of by its app.
+    maintenance: Option<bool>,
 }
 
 /// An environment.
@@ -216,10 +220,19 @@ pub(crate) async fn change(
     Json(body): Json<ChangeEnvironment>,
 ) -> Result<HttpResponse, ApiError> {
     let expected = if_match(&request)?;
+    let most = state.max_instances;
+    if body
+        .instances
+        .is_some_and(|count| !(1..=most).contains(&count))
+    {
+        return Err(invalid("instances", format!("must be 1 to {most}")));
+    }
     let wanted = Change {
         database: body.database,
         branch: body.branch,
         sleep_after: body.sleep_after,
+        instances: body.instances,
+        maintenance: body.maintenance,
     };
     let actor = Actor::new(member.claims, address, member.account_id);
     let now = state.clock.now();

@@ -67,6 +67,10 @@ pub(crate) struct Environment {
     pub(crate) deleted_at: Option<Time>,
     /// After how many seconds without a request its app is put to sleep.
     pub(crate) sleep_after: Option<i64>,
+    /// How many instances of its app run.
+    pub(crate) instances: i64,
+    /// Whether requests are answered with a page that says so, instead of by its app.
+    pub(crate) maintenance: bool,
 }
 
 impl Environment {
@@ -83,6 +87,8 @@ impl Environment {
             sleep_after: self
                 .sleep_after
                 .and_then(|seconds| u32::try_from(seconds).ok()),
+            instances: u32::try_from(self.instances).unwrap_or(1),
+            maintenance: self.maintenance,
             deleted: self.deleted_at.is_some(),
         }
     }
@@ -103,6 +109,8 @@ pub(crate) struct Change {
     pub(crate) database: Option<bool>,
     pub(crate) branch: BranchChange,
     pub(crate) sleep_after: SleepChange,
+    pub(crate) instances: Option<u32>,
+    pub(crate) maintenance: Option<bool>,
 }
 
 /// What is to become of an environment's branch. In JSON, `null` is the default branch.
@@ -179,6 +187,8 @@ pub(crate) fn create(
         updated_at: now,
         deleted_at: None,
         sleep_after: None,
+        instances: 1,
+        maintenance: false,
     };
     store::insert(db, &environment)?;
     emit(
@@ -237,12 +247,18 @@ pub(crate) fn change(
         BranchChange::Named(branch) => Some(branch.into_string()),
     };
     let sleep_after = change.sleep_after.of(environment.sleep_after);
+    let instances = change.instances.map_or(environment.instances, i64::from);
+    let maintenance = change.maintenance.unwrap_or(environment.maintenance);
     if database == environment.database
         && branch == environment.branch
         && sleep_after == environment.sleep_after
+        && instances == environment.instances
+        && maintenance == environment.maintenance
     {
         return Ok(environment);
     }
+    environment.instances = instances;
+    environment.maintenance = maintenance;
     environment.sleep_after = sleep_after;
     environment.database = database;
     environment.branch = branch;

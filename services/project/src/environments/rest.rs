@@ -1,4 +1,4 @@
-//! Sleep: after how long an app that nobody asks for is stopped, and doing so by hand.
+//! Sleep: after how long an app that nobody asks for is stopped, and doing so by hand; starting it anew.
 
 use actix_web::{HttpResponse, web};
 use chassis::auth::scope::EnvironmentsWrite;
@@ -118,6 +118,29 @@ pub(crate) async fn wake(
     let path = format!("/internal/environments/{id}/wake");
     let body = Wake { wait_ms: 0 };
     answer(state.calls.post("provisioner", &path, &body).await)
+}
+
+/// Start an environment's app anew
+///
+/// With its variables as they are now, each instance once another has taken its place; what sleeps is new when it
+/// wakes. Settings of the build count from the next build on.
+#[utoipa::path(
+    post, path = "/v1/accounts/{account_id}/projects/{project_id}/environments/{environment_id}/restart",
+    tag = "environments", params(EnvironmentPath), responses(
+        (status = 202, description = "It is started anew", body = StandingBody),
+        (status = 409, description = "`not_deployed`: nothing was ever live there"),
+    ),
+)]
+pub(crate) async fn restart(
+    member: AccountMember<Developer, EnvironmentsWrite>,
+    address: ClientAddress,
+    state: web::Data<State>,
+    Path(path): Path<EnvironmentPath>,
+) -> Result<HttpResponse, ApiError> {
+    let actor = Actor::new(member.claims, address, member.account_id);
+    let id = asked(&state, actor, path, "environment.restart_requested").await?;
+    let path = format!("/internal/environments/{id}/restart");
+    answer(state.calls.post("provisioner", &path, &json!({})).await)
 }
 
 /// Writes down who asks for what, before it is done.

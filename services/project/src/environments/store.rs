@@ -146,6 +146,8 @@ pub(crate) fn update(db: &mut Db, environment: &Environment) -> QueryResult<()> 
             environments::updated_at.eq(environment.updated_at),
             environments::deleted_at.eq(environment.deleted_at),
             environments::sleep_after.eq(environment.sleep_after),
+            environments::instances.eq(environment.instances),
+            environments::maintenance.eq(environment.maintenance),
         ))
         .execute(db)?;
     if changed == 1 {

@@ -28,6 +28,10 @@ pub(crate) struct EnvironmentView {
     branch: Option<String>,
     /// After how many seconds without a request its app is put to sleep; null is never.
     sleep_after: Option<i64>,
+    /// How many instances of its app run.
+    instances: i64,
+    /// Whether requests are answered with a page that says so, instead of by its app.
+    maintenance: bool,
     status: EnvironmentStatus,
     /// Why it isn't live, where that is known.
     status_reason: Option<String>,
@@ -51,6 +55,8 @@ impl EnvironmentView {
             database: environment.database,
             branch: environment.branch,
             sleep_after: environment.sleep_after,
+            instances: environment.instances,
+            maintenance: environment.maintenance,
             status: environment.status,
             status_reason: environment.status_reason,
             live_build_id: environment.live_build_id,

@@ -3,6 +3,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `SLIPWAY_DOMAINS__RESOLVERS` | name servers, `address` or `address:port`, that are asked for the proofs of domains, and where webhooks are; the system's unless set |
+//! | `SLIPWAY_APPS__MAX_INSTANCES` | how many instances of one app may run |
 //! | `SLIPWAY_DOMAINS__ALLOWED_ADDRESSES` | inside addresses at which a domain may be all the same when its file is looked for |
 //! | `SLIPWAY_DOMAINS__FILE_PORT` | the port at which such files are looked for |
 //! | `SLIPWAY_DOMAINS__CHECK_EVERY` | how often a domain that is served is looked at again |
@@ -21,6 +22,22 @@ use std::net::{IpAddr, SocketAddr};
 
 use chassis::settings::{Duration, List, Section};
 use serde::{Deserialize, Serialize};
+
+/// What this service reads of `[apps]`; the provisioner checks the rest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ScaleSection {
+    /// How many instances of one app may run.
+    pub(crate) max_instances: u32,
+}
+
+impl Default for ScaleSection {
+    fn default() -> Self {
+        Self { max_instances: 8 }
+    }
+}
+
+impl Section for ScaleSection {}
 
 /// `[domains]`
 #[derive(Clone, Debug, Serialize, Deserialize)]

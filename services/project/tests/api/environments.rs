@@ -5,7 +5,7 @@ use serde_json::json;
 use testkit::on_both_backends;
 
 use crate::fakes::unique;
-use crate::harness::run;
+use crate::harness::{run, run_with};
 
 on_both_backends! {
     async fn an_environment_is_made_changed_and_deleted(backend: Backend) {
@@ -72,6 +72,32 @@ on_both_backends! {
         }).await;
     }
 
+    async fn an_environment_says_how_many_run_and_whether_it_is_in_maintenance(backend: Backend) {
+        run_with(backend, &[("apps.max_instances", "3")], async |api| {
+            let owner = api.account();
+            let project = api.project(&owner, &unique("shop")).await;
+            let path = format!("{}/environments/{}", project.path, project.environment);
+            let set = |body: serde_json::Value| {
+                api.send(api.request(Method::PATCH, &path, &owner.token).json(&body))
+            };
+            for wrong in [0, 4, -1] {
+                set(json!({ "instances": wrong })).await.refused(422, "invalid_data");
+            }
+            let made = api.get(&path, &owner).await.expect(200);
+            assert_eq!((&made["environment"]["instances"], &made["environment"]["maintenance"]), (&json!(1), &json!(false)));
+            let scaled = set(json!({ "instances": 3 })).await.expect(200);
+            assert_eq!(scaled["environment"]["instances"], 3);
+            let closed = set(json!({ "maintenance": true })).await.expect(200);
+            assert_eq!((&closed["environment"]["instances"], &closed["environment"]["maintenance"]), (&json!(3), &json!(true)));
+            let told = api.told(&project.environment, 3).await;
+            let told: Vec<_> = told.iter().filter_map(|envelope| match &envelope.event {
+                ProjectEvent::EnvironmentUpdated(state) => Some((state.instances, state.maintenance)),
+                _ => None,
+            }).collect();
+            assert_eq!(told, [(3, false), (3, true)]);
+        }).await;
+    }
+
     async fn an_app_is_put_to_sleep_and_woken_by_those_who_may(backend: Backend) {
         run(backend, async |api| {
             let owner = api.account();
@@ -85,6 +111,8 @@ on_both_backends! {
             api.post(&sleep, &owner, json!({})).await.refused(409, "not_deployed");
             stands(Standing::Asleep);
             assert_eq!(api.post(&sleep, &owner, json!({})).await.expect(202)["standing"], "asleep");
+            stands(Standing::Awake);
+            assert_eq!(api.post(&format!("{path}/restart"), &owner, json!({})).await.expect(202)["standing"], "awake");
             stands(Standing::Waking);
             assert_eq!(api.post(&wake, &owner, json!({})).await.expect(202)["standing"], "waking");
         }).await;

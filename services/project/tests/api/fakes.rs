@@ -216,6 +216,7 @@ fn provisioner_routes(r: &mut Routes) {
     r.internal_get("/internal/environments/{id}/log", log);
     r.internal_post("/internal/environments/{id}/sleep", stand);
     r.internal_post("/internal/environments/{id}/wake", stand);
+    r.internal_post("/internal/environments/{id}/restart", stand);
 }
 
 /// How an app stands, as the provisioner would tell.

@@ -13,7 +13,7 @@ use crate::deployments;
 
 /// A build is asked for, or to end. Asking twice is asking once.
 pub(crate) fn on_request(db: &mut Db, request: &BuildRequested, now: Time) -> QueryResult<()> {
-    let deployment = deployments::store::learn(db, &request.environment, now)?;
+    let deployment = deployments::store::learn(db, &request.environment)?;
     let mut build = if let Some(build) = store::find(db, &request.build_id)? {
         build
     } else {

@@ -14,7 +14,7 @@ use diesel::QueryResult;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Deployment, rest, store};
+use super::{Deployment, adjust, rest, store};
 use crate::state::State;
 
 /// The longest that a caller may wait.
@@ -83,6 +83,20 @@ pub(crate) async fn wake(
         let look_again = until.min(Instant::now() + LOOK);
         let _changed = tokio::time::timeout_at(look_again, commits.changed()).await;
     }
+    Ok(web::Json(StandingAnswer { standing }))
+}
+
+/// `POST /internal/environments/{environment_id}/restart`
+pub(crate) async fn restart(
+    caller: ServiceCaller,
+    state: web::Data<State>,
+    Path(id): Path<EnvironmentId>,
+) -> Result<web::Json<StandingAnswer>, ApiError> {
+    caller.require(&["project"])?;
+    let now = state.clock.now();
+    let change =
+        move |db: &mut Db, deployment: &mut Deployment| adjust::restart(db, deployment, now);
+    let standing = changed(&state, &id, change).await?;
     Ok(web::Json(StandingAnswer { standing }))
 }
 

@@ -1,19 +1,21 @@
 //! Queries of instances: which copies of releases are where, and which of them are to be stopped.
 
+use std::net::SocketAddr;
+
 use chassis::db::Db;
 use common::id::{EnvironmentId, ReleaseId};
 use common::time::Time;
 use diesel::prelude::*;
 
-use crate::schema::{deployments as d, instances as i};
+use crate::schema::instances as i;
 
 common::text_enum! {
     /// What started an instance: of what it has left behind it is the one to clean up.
     pub(crate) enum StartedBy {
-        /// A build, or the start of a release that should run.
+        /// A build.
         Build = "build",
-        /// A wake.
-        Wake = "wake",
+        /// What keeps a release running as it should.
+        Adjust = "adjust",
     }
 }
 
@@ -30,6 +32,12 @@ pub(crate) struct InstanceRow {
     pub(crate) created_at: Time,
     pub(crate) retire_at: Option<Time>,
     pub(crate) started_by: StartedBy,
+    /// Whether requests go to it.
+    pub(crate) live: bool,
+    /// Where it listens.
+    pub(crate) address: Option<String>,
+    /// Whether another one is to take its place.
+    pub(crate) renew: bool,
 }
 
 /// Keeps a new instance, before it is started.
@@ -69,17 +77,12 @@ pub(crate) fn to_retire(db: &mut Db, node: &str, now: Time) -> QueryResult<Vec<I
 
 /// The instances of a node that no deployment has, and that nobody has said to stop.
 pub(crate) fn stray(db: &mut Db, node: &str) -> QueryResult<Vec<String>> {
-    let live: Vec<Option<String>> = d::table
-        .filter(d::instance_id.is_not_null())
-        .select(d::instance_id)
-        .load(db)?;
-    let live: Vec<String> = live.into_iter().flatten().collect();
     i::table
         .filter(
             i::node
                 .eq(node)
                 .and(i::retire_at.is_null())
-                .and(i::id.ne_all(live)),
+                .and(i::live.eq(false)),
         )
         .select(i::id)
         .load(db)
@@ -105,7 +108,35 @@ pub(crate) fn end_strays(
 /// Has an instance stopped at `at`.
 pub(crate) fn retire(db: &mut Db, id: &str, at: Time) -> QueryResult<()> {
     diesel::update(i::table.find(id))
-        .set(i::retire_at.eq(at))
+        .set((i::retire_at.eq(at), i::live.eq(false)))
+        .execute(db)
+        .map(drop)
+}
+
+/// Sends requests to an instance from now on, at this address.
+pub(crate) fn set_live(db: &mut Db, id: &str, address: Option<SocketAddr>) -> QueryResult<()> {
+    diesel::update(i::table.find(id))
+        .set((
+            i::live.eq(true),
+            i::address.eq(address.map(|address| address.to_string())),
+        ))
+        .execute(db)
+        .map(drop)
+}
+
+/// The instances to which an environment's requests go, oldest first.
+pub(crate) fn live(db: &mut Db, environment: &EnvironmentId) -> QueryResult<Vec<InstanceRow>> {
+    i::table
+        .filter(i::environment_id.eq(environment).and(i::live.eq(true)))
+        .order(i::id)
+        .select(InstanceRow::as_select())
+        .load(db)
+}
+
+/// Says of all live instances of an environment whether others are to take their places.
+pub(crate) fn set_renew(db: &mut Db, environment: &EnvironmentId, renew: bool) -> QueryResult<()> {
+    diesel::update(i::table.filter(i::environment_id.eq(environment).and(i::live.eq(true))))
+        .set(i::renew.eq(renew))
         .execute(db)
         .map(drop)
 }
@@ -113,7 +144,7 @@ pub(crate) fn retire(db: &mut Db, id: &str, at: Time) -> QueryResult<()> {
 /// Has all instances of an environment stopped at `at`.
 pub(crate) fn retire_all(db: &mut Db, environment: &EnvironmentId, at: Time) -> QueryResult<()> {
     diesel::update(i::table.filter(i::environment_id.eq(environment)))
-        .set(i::retire_at.eq(at))
+        .set((i::retire_at.eq(at), i::live.eq(false)))
         .execute(db)
         .map(drop)
 }

@@ -76,6 +76,9 @@ pub(crate) async fn start(
         created_at: state.clock.now(),
         retire_at: None,
         started_by,
+        live: false,
+        address: None,
+        renew: false,
     };
     state
         .db

@@ -1,5 +1,6 @@
 //! Deployments: what answers for each environment, and keeping it so.
 
+pub(crate) mod adjust;
 pub(crate) mod http;
 pub(crate) mod instances;
 pub(crate) mod launch;
@@ -41,7 +42,8 @@ pub(crate) struct Deployment {
     pub(crate) has_database: bool,
     pub(crate) release_id: Option<ReleaseId>,
     pub(crate) build_id: Option<BuildId>,
-    pub(crate) instance_id: Option<String>,
+    /// The ids of the instances to which requests go.
+    pub(crate) instances: Vec<String>,
     pub(crate) upstreams: Vec<SocketAddr>,
     pub(crate) hold_until: Option<Time>,
     pub(crate) reason: Option<String>,
@@ -50,6 +52,8 @@ pub(crate) struct Deployment {
     pub(crate) sleep_after: Option<i64>,
     pub(crate) rest: Rest,
     pub(crate) active_at: Option<Time>,
+    /// How many instances it wants.
+    pub(crate) wanted: i64,
 }
 
 /// What is told about a change.
@@ -68,9 +72,15 @@ pub(crate) enum News {
 }
 
 impl Deployment {
-    /// Keeps what has changed and tells it.
+    /// Keeps what has changed and tells it, with the instances that are live by then.
     pub(crate) fn change(&mut self, db: &mut Db, news: News, now: Time) -> QueryResult<()> {
         self.version += 1;
+        let live = instances::live(db, &self.environment_id)?;
+        let addresses = live
+            .iter()
+            .filter_map(|row| row.address.as_deref()?.parse().ok());
+        self.upstreams = addresses.collect();
+        self.instances = live.into_iter().map(|row| row.id).collect();
         store::update(db, self)?;
         let state = common::event::Deployment {
             environment_id: self.environment_id.clone(),

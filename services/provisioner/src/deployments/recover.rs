@@ -1,39 +1,28 @@
 //! After a start of Slipway: what ran is taken up again, what should run and doesn't is started.
 
+use std::time::Duration;
+
 use chassis::db::Db;
-use chassis::jobs::{self, Job, JobError, JobResult, NewJob};
 use common::id::{EnvironmentId, ReleaseId};
-use common::time::Time;
+use common::time::{Span, Time};
 use diesel::QueryResult;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::instances::StartedBy;
 use super::launch;
-use super::{Deployment, News, Rest, instances, store, switch};
+use super::{News, Rest, adjust, instances, store, switch};
 use crate::builds::Failure;
 use crate::driver::Instance;
 use crate::places;
 use crate::releases;
 use crate::state::State;
 
-/// The kind of job that starts a live release again.
-pub(crate) const JOB: &str = "start";
-
-/// How often that is tried.
-pub(crate) const ATTEMPTS: u32 = 8;
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Payload {
-    environment_id: EnvironmentId,
-    instance_id: String,
-}
-
 /// Takes up the instances of this machine. Called once, before anything is built or started.
 pub(crate) async fn take_up(state: &State) -> anyhow::Result<()> {
     let adopted = state.driver.adopt_all().await?;
     let running = state.driver.list().await;
     let (node, now) = (state.node().to_owned(), state.clock.now());
+    let hold = state.apps.hold.0;
     let known = running.clone();
     let unknown = state
         .db
@@ -47,7 +36,7 @@ pub(crate) async fn take_up(state: &State) -> anyhow::Result<()> {
                     db,
                     &row.id,
                     known.iter().find(|instance| instance.id == row.id),
-                    now,
+                    (hold, now),
                 )?;
             }
             let unknown = known
@@ -71,7 +60,12 @@ pub(crate) async fn take_up(state: &State) -> anyhow::Result<()> {
 }
 
 /// Compares a live instance with what the driver knows of it.
-fn compare(db: &mut Db, id: &str, running: Option<&Instance>, now: Time) -> QueryResult<()> {
+fn compare(
+    db: &mut Db,
+    id: &str,
+    running: Option<&Instance>,
+    (hold, now): (Duration, Time),
+) -> QueryResult<()> {
     let Some(mut deployment) = store::of_instance(db, id)? else {
         return Ok(());
     };
@@ -79,73 +73,18 @@ fn compare(db: &mut Db, id: &str, running: Option<&Instance>, now: Time) -> Quer
         Some(Instance {
             address: Some(address),
             ..
-        }) if deployment.upstreams != [*address] => {
-            deployment.upstreams = vec![*address];
+        }) if !deployment.upstreams.contains(address) => {
+            instances::set_live(db, id, Some(*address))?;
             deployment.change(db, News::Live, now)
         }
         Some(_) => Ok(()),
         None => {
-            let environment_id = deployment.environment_id.clone();
-            let payload = Payload {
-                environment_id: environment_id.clone(),
-                instance_id: id.to_owned(),
-            };
-            let payload = serde_json::to_value(payload)
-                .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
-            let job = NewJob {
-                kind: JOB,
-                key: id.to_owned(),
-                group: Some(environment_id.to_string()),
-                payload,
-                run_at: now,
-                supersede: true,
-            };
-            jobs::enqueue(db, &job, now).map(drop)
+            instances::retire(db, id, now)?;
+            deployment.hold_until = Some(now + Span::from_std(hold).unwrap_or_default());
+            deployment.change(db, News::Live, now)?;
+            adjust::ask(db, &deployment, now)
         }
     }
-}
-
-/// The job: starts a live release whose instance is gone.
-pub(crate) async fn run(state: State, job: Job) -> JobResult {
-    let Payload {
-        environment_id,
-        instance_id,
-    } = job.payload()?;
-    let id = environment_id.clone();
-    let found = state
-        .db
-        .read(move |db: &mut Db| store::find(db, &id))
-        .await
-        .map_err(JobError::retry)?;
-    let Some(Deployment {
-        instance_id: Some(current),
-        release_id: Some(release),
-        ..
-    }) = found
-    else {
-        return Ok(());
-    };
-    if current != instance_id {
-        return Ok(());
-    }
-    let place = (Some(&*instance_id), StartedBy::Build);
-    start_again(&state, &environment_id, &release, place)
-        .await
-        .map(drop)
-        .map_err(JobError::retry)
-}
-
-/// A live release that could not be started again.
-pub(crate) fn on_failed(db: &mut Db, job: &Job, error: &str, now: Time) -> QueryResult<()> {
-    let Ok(Payload { instance_id, .. }) = job.payload() else {
-        return Ok(());
-    };
-    let Some(mut deployment) = store::of_instance(db, &instance_id)? else {
-        return Ok(());
-    };
-    deployment.upstreams.clear();
-    deployment.reason = Some(error.to_owned());
-    deployment.change(db, News::Failed, now)
 }
 
 /// Starts a release as a new instance, in the place of `gone`, if that is still what is live. `false`: it was
@@ -173,7 +112,12 @@ pub(crate) async fn start_again(
         )));
     }
     let ready = switch::ready(state, &deployment, release).await?;
+    let gone = match gone {
+        Some(gone) if ended_first(state, environment, gone).await? => None,
+        gone => gone,
+    };
     let instance = launch::start(state, &ready, started_by, &CancellationToken::new()).await?;
+    let drained = state.clock.now() + Span::from_std(state.apps.drain.0).unwrap_or_default();
     let (environment, gone, now) = (
         environment.clone(),
         gone.map(str::to_owned),
@@ -184,7 +128,14 @@ pub(crate) async fn start_again(
         let Some(mut deployment) = store::locked(db, &environment)? else {
             return Ok(false);
         };
-        let is_wanted = deployment.instance_id == gone
+        let is_free = match &gone {
+            Some(gone) => deployment.instances.contains(gone),
+            None => {
+                i64::try_from(deployment.instances.len()).unwrap_or(i64::MAX)
+                    < deployment.wanted.max(1)
+            }
+        };
+        let is_wanted = is_free
             && deployment.release_id.as_ref() == Some(&release)
             && deployment.rest != Rest::Asleep
             && deployment.deleted_at.is_none();
@@ -193,10 +144,9 @@ pub(crate) async fn start_again(
             return Ok(false);
         }
         if let Some(gone) = gone {
-            instances::retire(db, &gone, now)?;
+            instances::retire(db, &gone, drained)?;
         }
-        deployment.instance_id = Some(started.id);
-        deployment.upstreams = started.address.into_iter().collect();
+        instances::set_live(db, &started.id, started.address)?;
         deployment.hold_until = None;
         deployment.reason = None;
         deployment.rest = Rest::Awake;
@@ -209,6 +159,34 @@ pub(crate) async fn start_again(
         launch::abandon(state, &instance.id).await?;
     }
     Ok(is_live)
+}
+
+/// Ends an instance whose app takes no port but its own before another one takes its place, while requests are
+/// held. `false`: it has a port that was given to it, and goes on meanwhile.
+async fn ended_first(
+    state: &State,
+    environment: &EnvironmentId,
+    gone: &str,
+) -> Result<bool, Failure> {
+    let running = state.driver.list().await;
+    let has_own_port = running
+        .iter()
+        .any(|instance| instance.id == gone && instance.own_port);
+    if !has_own_port {
+        return Ok(false);
+    }
+    switch::announce_hold(state, environment).await?;
+    state.driver.stop(gone).await?;
+    let (id, gone, now) = (environment.clone(), gone.to_owned(), state.clock.now());
+    let noted = state.db.write(move |db: &mut Db| {
+        let Some(mut deployment) = store::locked(db, &id)? else {
+            return Ok(());
+        };
+        instances::retire(db, &gone, now)?;
+        deployment.change(db, News::Live, now)
+    });
+    noted.await?;
+    Ok(true)
 }
 
 /// Removes directories that belong to no release and no environment: half-made ones, of builds that

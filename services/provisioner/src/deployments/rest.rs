@@ -1,39 +1,22 @@
 //! Apps that nobody asks for are put to sleep, and woken by the next request.
 //!
 //! Going to sleep is one transaction: the gateways are told, and the instance is to be stopped once they
-//! have had time to hear of it. Waking is a durable job, so that it goes on where a process was killed
-//! half-way; a second wish to wake finds the first one's job.
+//! have had time to hear of it. Waking is asking for what a deployment that is awake should run, which is a
+//! durable job; a second wish to wake finds that it was asked for.
 
 use std::time::Duration;
 
 use chassis::db::Db;
-use chassis::jobs::{self, Job, JobError, JobResult, NewJob};
 use common::api::provisioner::Standing;
-use common::id::EnvironmentId;
 use common::time::{Span, Time};
 use diesel::QueryResult;
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::instances::{self, StartedBy};
-use super::{Deployment, News, Rest, recover, store};
-use crate::builds::Failure;
-use crate::failpoints;
+use super::{Deployment, News, Rest, adjust, instances, store};
 use crate::state::State;
-
-/// The kind of job that wakes an app.
-pub(crate) const JOB: &str = "wake";
-
-/// How often that is tried, where it fails for a reason that may pass or a worker dies.
-pub(crate) const ATTEMPTS: u32 = 5;
 
 /// How often is looked for apps that nobody asks for.
 const LOOK: Duration = Duration::from_secs(1);
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Payload {
-    environment_id: EnvironmentId,
-}
 
 impl Deployment {
     /// Whether nobody has asked for its app for as long as its owners want.
@@ -42,7 +25,7 @@ impl Deployment {
             return false;
         };
         self.rest == Rest::Awake
-            && self.instance_id.is_some()
+            && !self.instances.is_empty()
             && self.deleted_at.is_none()
             && now - active_at >= Span::seconds(after)
     }
@@ -72,12 +55,11 @@ pub(crate) fn put_to_sleep(
     {
         return Ok(());
     }
-    if let Some(instance) = deployment.instance_id.take() {
-        let drained = now + Span::from_std(drain).unwrap_or_default();
-        instances::retire(db, &instance, drained)?;
+    let drained = now + Span::from_std(drain).unwrap_or_default();
+    for instance in &deployment.instances {
+        instances::retire(db, instance, drained)?;
     }
     deployment.rest = Rest::Asleep;
-    deployment.upstreams.clear();
     deployment.hold_until = None;
     deployment.reason = None;
     deployment.change(db, News::Asleep, now)
@@ -91,93 +73,16 @@ pub(crate) fn wake(db: &mut Db, deployment: &mut Deployment, now: Time) -> Query
     deployment.rest = Rest::Waking;
     deployment.reason = None;
     store::update(db, deployment)?;
-    let payload = Payload {
-        environment_id: deployment.environment_id.clone(),
-    };
-    let payload = serde_json::to_value(payload)
-        .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
-    let job = NewJob {
-        kind: JOB,
-        // Each sleep has a version of its own.
-        key: format!("{}:{}", deployment.environment_id, deployment.version),
-        // Not in the group of builds: a request doesn't wait for the end of a long one.
-        group: None,
-        payload,
-        run_at: now,
-        supersede: false,
-    };
-    jobs::enqueue(db, &job, now).map(drop)
+    adjust::ask(db, deployment, now)
 }
 
-/// The job: starts what sleeps.
-pub(crate) async fn run(state: State, job: Job) -> JobResult {
-    let Payload { environment_id } = job.payload()?;
-    let (id, node, now) = (
-        environment_id.clone(),
-        state.node().to_owned(),
-        state.clock.now(),
-    );
-    let found = state
-        .db
-        .write(move |db: &mut Db| {
-            instances::end_strays(db, (&node, &id), StartedBy::Wake, now)?;
-            store::find(db, &id)
-        })
-        .await
-        .map_err(JobError::retry)?;
-    let Some(Deployment {
-        rest: Rest::Waking,
-        release_id: Some(release),
-        ..
-    }) = found
-    else {
-        return Ok(());
-    };
-    failpoints::pass(failpoints::wake::WAKING);
-    let place = (None, StartedBy::Wake);
-    match recover::start_again(&state, &environment_id, &release, place).await {
-        Ok(true) => {
-            failpoints::pass(failpoints::wake::AWAKE);
-            Ok(())
-        }
-        // Put to sleep again, deleted, or another release by now: the last of these is awake.
-        Ok(false) => still_wanted(&state, &environment_id).await,
-        Err(Failure::Failed(reason)) => {
-            let failed = state
-                .db
-                .write(move |db: &mut Db| sleep_on(db, &environment_id, &reason, now));
-            failed.await.map_err(JobError::retry)
-        }
-        Err(failure) => Err(JobError::retry(failure)),
-    }
-}
-
-async fn still_wanted(state: &State, environment: &EnvironmentId) -> JobResult {
-    let id = environment.clone();
-    let found = state.db.read(move |db: &mut Db| store::find(db, &id));
-    let found = found.await.map_err(JobError::retry)?;
-    if found.is_some_and(|deployment| deployment.rest == Rest::Waking) {
-        return Err(JobError::retry("the app was changed while it was started"));
-    }
-    Ok(())
-}
-
-/// A wake that could not be.
-pub(crate) fn on_failed(db: &mut Db, job: &Job, error: &str, now: Time) -> QueryResult<()> {
-    match job.payload() {
-        Ok(Payload { environment_id }) => sleep_on(db, &environment_id, error, now),
-        Err(_unreadable) => Ok(()),
-    }
-}
-
-/// An app that could not be started sleeps on: the next request tries again.
-fn sleep_on(db: &mut Db, environment: &EnvironmentId, reason: &str, now: Time) -> QueryResult<()> {
-    let Some(mut deployment) = store::locked(db, environment)? else {
-        return Ok(());
-    };
-    if deployment.rest != Rest::Waking {
-        return Ok(());
-    }
+/// An app that could not be started sleeps on: the next request tries again. The caller holds the deployment's lock.
+pub(crate) fn sleep_on(
+    db: &mut Db,
+    deployment: &mut Deployment,
+    reason: &str,
+    now: Time,
+) -> QueryResult<()> {
     deployment.rest = Rest::Asleep;
     deployment.reason = Some(format!("it could not be woken: {reason}"));
     deployment.change(db, News::Failed, now)

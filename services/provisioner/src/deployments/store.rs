@@ -7,7 +7,7 @@ use common::time::Time;
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use super::{Deployment, Rest};
+use super::{Deployment, Rest, adjust, instances};
 use crate::schema::deployments as d;
 
 #[derive(Queryable, Selectable)]
@@ -20,7 +20,6 @@ struct Row {
     has_database: bool,
     release_id: Option<ReleaseId>,
     build_id: Option<BuildId>,
-    instance_id: Option<String>,
     upstreams: String,
     hold_until: Option<Time>,
     reason: Option<String>,
@@ -29,10 +28,13 @@ struct Row {
     sleep_after: Option<i64>,
     rest: Rest,
     active_at: Option<Time>,
+    wanted: i64,
 }
 
 impl Row {
-    fn deployment(self) -> QueryResult<Deployment> {
+    fn deployment(self, db: &mut Db) -> QueryResult<Deployment> {
+        let live = instances::live(db, &self.environment_id)?;
+        let instances = live.into_iter().map(|row| row.id).collect();
         let upstreams = serde_json::from_str(&self.upstreams)
             .map_err(|error| Error::DeserializationError(Box::new(error)))?;
         Ok(Deployment {
@@ -43,7 +45,7 @@ impl Row {
             has_database: self.has_database,
             release_id: self.release_id,
             build_id: self.build_id,
-            instance_id: self.instance_id,
+            instances,
             upstreams,
             hold_until: self.hold_until,
             reason: self.reason,
@@ -52,19 +54,19 @@ impl Row {
             sleep_after: self.sleep_after,
             rest: self.rest,
             active_at: self.active_at,
+            wanted: self.wanted,
         })
     }
 }
 
 /// The deployment of an environment.
 pub(crate) fn find(db: &mut Db, environment: &EnvironmentId) -> QueryResult<Option<Deployment>> {
-    d::table
+    let row: Option<Row> = d::table
         .find(environment)
         .select(Row::as_select())
         .first(db)
-        .optional()?
-        .map(Row::deployment)
-        .transpose()
+        .optional()?;
+    row.map(|row| row.deployment(db)).transpose()
 }
 
 /// The same, for a change in this transaction.
@@ -75,34 +77,18 @@ pub(crate) fn locked(db: &mut Db, environment: &EnvironmentId) -> QueryResult<Op
 
 /// The deployment that an instance is live for.
 pub(crate) fn of_instance(db: &mut Db, instance: &str) -> QueryResult<Option<Deployment>> {
-    let found: Option<EnvironmentId> = d::table
-        .filter(d::instance_id.eq(instance))
-        .select(d::environment_id)
-        .first(db)
-        .optional()?;
-    match found {
-        // What is live may change until the lock is held.
-        Some(id) => Ok(locked(db, &id)?
-            .filter(|deployment| deployment.instance_id.as_deref() == Some(instance))),
-        None => Ok(None),
-    }
+    let Some(row) = instances::find(db, instance)? else {
+        return Ok(None);
+    };
+    // What is live may change until the lock is held.
+    Ok(locked(db, &row.environment_id)?
+        .filter(|deployment| deployment.instances.iter().any(|id| id == instance)))
 }
 
 /// Takes over what the project service says of an environment; makes its row if there is none.
 /// The caller's transaction holds its lock afterwards.
-pub(crate) fn learn(
-    db: &mut Db,
-    environment: &EnvironmentState,
-    now: Time,
-) -> QueryResult<Deployment> {
-    let sleep_after = environment.sleep_after.map(i64::from);
+pub(crate) fn learn(db: &mut Db, environment: &EnvironmentState) -> QueryResult<Deployment> {
     if let Some(mut known) = locked(db, &environment.environment_id)? {
-        if known.sleep_after != sleep_after {
-            known.sleep_after = sleep_after;
-            // Requests from before weren't told of.
-            known.active_at = Some(now);
-            update(db, &known)?;
-        }
         if known.label != environment.label || known.has_database != environment.database {
             known.label.clone_from(&environment.label);
             known.has_database = environment.database;
@@ -118,15 +104,16 @@ pub(crate) fn learn(
         has_database: environment.database,
         release_id: None,
         build_id: None,
-        instance_id: None,
+        instances: Vec::new(),
         upstreams: Vec::new(),
         hold_until: None,
         reason: None,
         version: 0,
         deleted_at: None,
-        sleep_after,
+        sleep_after: environment.sleep_after.map(i64::from),
         rest: Rest::Awake,
         active_at: None,
+        wanted: environment.instances.into(),
     };
     diesel::insert_into(d::table)
         .values((
@@ -137,11 +124,35 @@ pub(crate) fn learn(
             d::has_database.eq(new.has_database),
             d::upstreams.eq("[]"),
             d::version.eq(0),
-            d::sleep_after.eq(sleep_after),
+            d::sleep_after.eq(new.sleep_after),
             d::rest.eq(new.rest),
+            d::wanted.eq(new.wanted),
         ))
         .execute(db)?;
     Ok(new)
+}
+
+/// Takes over how an environment's app is to run. Only what is told of the environment itself says so: what is
+/// told of its builds may be older.
+pub(crate) fn learn_settings(
+    db: &mut Db,
+    environment: &EnvironmentState,
+    now: Time,
+) -> QueryResult<()> {
+    let mut known = learn(db, environment)?;
+    let sleep_after = environment.sleep_after.map(i64::from);
+    if known.sleep_after != sleep_after {
+        known.sleep_after = sleep_after;
+        // Requests from before weren't told of.
+        known.active_at = Some(now);
+        update(db, &known)?;
+    }
+    if known.wanted != i64::from(environment.instances) {
+        known.wanted = environment.instances.into();
+        update(db, &known)?;
+        adjust::ask(db, &known, now)?;
+    }
+    Ok(())
 }
 
 /// Keeps what has changed.
@@ -154,7 +165,6 @@ pub(crate) fn update(db: &mut Db, deployment: &Deployment) -> QueryResult<()> {
             d::has_database.eq(deployment.has_database),
             d::release_id.eq(&deployment.release_id),
             d::build_id.eq(&deployment.build_id),
-            d::instance_id.eq(&deployment.instance_id),
             d::upstreams.eq(upstreams),
             d::hold_until.eq(deployment.hold_until),
             d::reason.eq(&deployment.reason),
@@ -163,6 +173,7 @@ pub(crate) fn update(db: &mut Db, deployment: &Deployment) -> QueryResult<()> {
             d::sleep_after.eq(deployment.sleep_after),
             d::rest.eq(deployment.rest),
             d::active_at.eq(deployment.active_at),
+            d::wanted.eq(deployment.wanted),
         ))
         .execute(db)?;
     if changed == 1 {
@@ -179,13 +190,13 @@ pub(crate) fn idle(db: &mut Db, now: Time) -> QueryResult<Vec<EnvironmentId>> {
             d::sleep_after
                 .is_not_null()
                 .and(d::rest.eq(Rest::Awake))
-                .and(d::instance_id.is_not_null()),
+                .and(d::release_id.is_not_null()),
         )
         .select(Row::as_select())
         .load(db)?;
     let mut idle = Vec::new();
     for row in sleepers {
-        let deployment = row.deployment()?;
+        let deployment = row.deployment(db)?;
         if deployment.is_idle(now) {
             idle.push(deployment.environment_id);
         }

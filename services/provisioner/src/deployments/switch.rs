@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::instances::StartedBy;
 use super::launch::{self, LaunchError, Ready};
-use super::{Deployment, News, Rest, instances, store};
+use super::{Deployment, News, Rest, adjust, instances, store};
 use crate::build::BuildLog;
 use crate::builds::Failure;
 use crate::builds::phases::Attempt;
@@ -44,13 +44,15 @@ pub(crate) async fn to(
     let old = current(&state, &attempt.build.environment_id).await?;
     end_strays(&state, &attempt.build.environment_id).await?;
     log.note("start", &format!("$ {}", command(ready)));
-    let instance = match beside(&state, ready, &old, &attempt.stop).await {
+    let first = match beside(&state, ready, &old, &attempt.stop).await {
         Err(NotBeside::PortTaken) => instead(attempt, ready, &old, log).await,
         Err(NotBeside::Failed(error)) => Err(describe(error, log)),
         Ok(instance) => Ok(instance),
     }?;
+    let started = further(attempt, ready, &old, first, log).await?;
+    let instance = started.first();
     let address = instance
-        .address
+        .and_then(|instance| instance.address)
         .map(|address| address.to_string())
         .unwrap_or_default();
     log.note(
@@ -61,20 +63,20 @@ pub(crate) async fn to(
     log.note("live", &format!("{url}/"));
     writer.flush().await?;
     failpoints::pass(failpoints::BEFORE_SWITCH);
-    let committed = commit(attempt, ready, &instance, news).await;
+    let committed = commit(attempt, ready, &started, news).await;
     match committed {
         Ok(true) => {
             failpoints::pass(failpoints::AFTER_SWITCH);
             Ok(())
         }
         Ok(false) => {
-            launch::abandon(&state, &instance.id).await?;
+            abandon(&state, &started).await?;
             Err(Failure::Failed("the environment was deleted".to_owned()))
         }
         Err(failure) => {
             // The answer may have been lost on the way back.
-            if !is_live(&state, &attempt.build.environment_id, &instance.id).await? {
-                launch::abandon(&state, &instance.id).await?;
+            if !is_live(&state, &attempt.build.environment_id, &started).await? {
+                abandon(&state, &started).await?;
             }
             Err(failure)
         }
@@ -100,9 +102,48 @@ async fn current(state: &State, environment: &EnvironmentId) -> Result<Deploymen
 async fn is_live(
     state: &State,
     environment: &EnvironmentId,
-    instance: &str,
+    started: &[Instance],
 ) -> Result<bool, Failure> {
-    Ok(current(state, environment).await?.instance_id.as_deref() == Some(instance))
+    let live = current(state, environment).await?.instances;
+    Ok(started.iter().all(|instance| live.contains(&instance.id)))
+}
+
+async fn abandon(state: &State, started: &[Instance]) -> Result<(), Failure> {
+    for instance in started {
+        launch::abandon(state, &instance.id).await?;
+    }
+    Ok(())
+}
+
+/// Starts as many instances as are wanted beside the first one, before any request goes to it. An app that takes
+/// no port but its own runs once.
+async fn further(
+    attempt: &Attempt,
+    ready: &Ready,
+    old: &Deployment,
+    first: Instance,
+    log: &BuildLog,
+) -> Result<Vec<Instance>, Failure> {
+    let (state, wanted) = (&attempt.state, usize::try_from(old.wanted).unwrap_or(1));
+    let own_port = first.own_port;
+    let mut started = vec![first];
+    if own_port && wanted > 1 {
+        log.note(
+            "start",
+            "the app takes no port but its own, so one instance is all there can be",
+        );
+        return Ok(started);
+    }
+    while started.len() < wanted {
+        match launch::start(state, ready, StartedBy::Build, &attempt.stop).await {
+            Ok(instance) => started.push(instance),
+            Err(error) => {
+                abandon(state, &started).await?;
+                return Err(describe(error, log));
+            }
+        }
+    }
+    Ok(started)
 }
 
 /// Has instances stopped that an earlier attempt has left behind on this machine.
@@ -132,11 +173,11 @@ async fn beside(
     old: &Deployment,
     stop: &CancellationToken,
 ) -> Result<Instance, NotBeside> {
-    let old_id = old.instance_id.as_deref();
+    let is_old = |id: &str| old.instances.iter().any(|old| old == id);
     let running = state.driver.list().await;
     if running
         .iter()
-        .any(|instance| Some(instance.id.as_str()) == old_id && instance.own_port)
+        .any(|instance| is_old(&instance.id) && instance.own_port)
     {
         return Err(NotBeside::PortTaken);
     }
@@ -146,7 +187,7 @@ async fn beside(
             LaunchError::Start(StartError::PortTaken {
                 holder: Some(holder),
                 ..
-            }) if Some(holder.as_str()) == old_id => NotBeside::PortTaken,
+            }) if is_old(&holder) => NotBeside::PortTaken,
             other => NotBeside::Failed(other),
         })
 }
@@ -175,9 +216,9 @@ async fn instead(
         "start",
         &format!("{why}; requests wait for up to {} s", hold.as_secs()),
     );
-    announce_hold(attempt, hold).await?;
-    if let Some(old_id) = &old.instance_id {
-        state.driver.stop(old_id).await?;
+    announce_hold(state, &attempt.build.environment_id).await?;
+    for id in &old.instances {
+        state.driver.stop(id).await?;
     }
     let failure = match launch::start(state, ready, StartedBy::Build, &attempt.stop).await {
         Ok(instance) => return Ok(instance),
@@ -193,26 +234,25 @@ async fn instead(
     Err(failure)
 }
 
-async fn announce_hold(attempt: &Attempt, hold: Duration) -> Result<(), Failure> {
-    let (id, now) = (
-        attempt.build.environment_id.clone(),
-        attempt.state.clock.now(),
-    );
-    let until = now + Span::from_std(hold).unwrap_or_default();
-    attempt
-        .write(move |db| {
-            let Some(mut deployment) = store::locked(db, &id)? else {
-                return Ok(());
-            };
-            deployment.hold_until = Some(until);
-            deployment.change(db, News::Live, now)
-        })
-        .await?;
+/// Has requests wait for a while, and gives the gateways time to hear of it.
+pub(crate) async fn announce_hold(
+    state: &State,
+    environment: &EnvironmentId,
+) -> Result<(), Failure> {
+    let (id, now) = (environment.clone(), state.clock.now());
+    let until = now + Span::from_std(state.apps.hold.0).unwrap_or_default();
+    let held = state.db.write(move |db: &mut Db| {
+        let Some(mut deployment) = store::locked(db, &id)? else {
+            return Ok(());
+        };
+        deployment.hold_until = Some(until);
+        deployment.change(db, News::Live, now)
+    });
+    held.await?;
     let told = async {
         loop {
-            let id = attempt.build.environment_id.to_string();
-            let waiting = attempt
-                .state
+            let id = environment.to_string();
+            let waiting = state
                 .db
                 .read(move |db: &mut Db| chassis::events::is_waiting(db, &id))
                 .await;
@@ -237,7 +277,7 @@ async fn restore(attempt: &Attempt, old: &Deployment) -> Result<(), Failure> {
         &attempt.state,
         &old.environment_id,
         &release_id,
-        (old.instance_id.as_deref(), StartedBy::Build),
+        (old.instances.first().map(String::as_str), StartedBy::Build),
     )
     .await
     .map(drop)
@@ -247,16 +287,16 @@ async fn restore(attempt: &Attempt, old: &Deployment) -> Result<(), Failure> {
 async fn commit(
     attempt: &mut Attempt,
     ready: &Ready,
-    instance: &Instance,
+    started: &[Instance],
     news: News,
 ) -> Result<bool, Failure> {
     let now = attempt.state.clock.now();
     let drained = now + Span::from_std(attempt.state.apps.drain.0).unwrap_or_default();
     let keep = attempt.state.builds.keep_releases;
-    let (mut build, release, instance) = (
+    let (mut build, release, started) = (
         attempt.build.clone(),
         ready.release.clone(),
-        instance.clone(),
+        started.to_vec(),
     );
     let done = attempt
         .write(move |db| {
@@ -266,13 +306,14 @@ async fn commit(
             if deployment.deleted_at.is_some() {
                 return Ok(None);
             }
-            if let Some(old) = deployment.instance_id.take() {
-                instances::retire(db, &old, drained)?;
+            for old in &deployment.instances {
+                instances::retire(db, old, drained)?;
+            }
+            for instance in &started {
+                instances::set_live(db, &instance.id, instance.address)?;
             }
             deployment.release_id = Some(release.id.clone());
             deployment.build_id = Some(release.build_id.clone());
-            deployment.instance_id = Some(instance.id.clone());
-            deployment.upstreams = instance.address.into_iter().collect();
             deployment.hold_until = None;
             deployment.reason = None;
             deployment.rest = Rest::Awake;
@@ -281,6 +322,8 @@ async fn commit(
             releases::store::used(db, &release.id, now)?;
             releases::store::prune(db, &deployment.environment_id, keep, now)?;
             build.move_on(db, BuildState::Live, now)?;
+            // It may be scaled since the instances were started.
+            adjust::ask(db, &deployment, now)?;
             Ok(Some(build))
         })
         .await?;

@@ -1,11 +1,13 @@
 //! What happens to running instances, and who is told.
 
+use std::net::SocketAddr;
+
 use chassis::db::Db;
 use diesel::QueryResult;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Deployment, News, store};
+use super::{News, instances, store};
 use crate::driver::{InstanceEvent, InstanceState};
 use crate::state::State;
 
@@ -43,14 +45,7 @@ async fn handle(state: &State, event: InstanceEvent) -> QueryResult<()> {
             tracing::warn!(instance.id = %id, reason, restarts = restart_in.is_some(), "an app ended by itself");
             Ok(())
         }
-        InstanceEvent::Restarted { id, address } => {
-            change(state, id, News::Live, move |deployment| {
-                let before = (deployment.upstreams.clone(), deployment.reason.take());
-                deployment.upstreams = vec![address];
-                before != (deployment.upstreams.clone(), None)
-            })
-            .await
-        }
+        InstanceEvent::Restarted { id, address } => moved(state, id, address).await,
         InstanceEvent::CrashLooping { id, crashes } => {
             let reason = format!(
                 "the app ended by itself {crashes} times in a row; it is still started again, with pauses"
@@ -72,31 +67,38 @@ async fn handle(state: &State, event: InstanceEvent) -> QueryResult<()> {
     }
 }
 
-async fn failed(state: &State, id: String, reason: String) -> QueryResult<()> {
-    change(state, id, News::Failed, move |deployment| {
-        deployment.reason = Some(reason);
-        true
-    })
-    .await
-}
-
-/// Changes the deployment that an instance is live for, if it is for any and `edit` says that there is news.
-async fn change(
-    state: &State,
-    instance: String,
-    news: News,
-    edit: impl FnOnce(&mut Deployment) -> bool + Send + 'static,
-) -> QueryResult<()> {
+/// An instance is healthy again, perhaps elsewhere.
+async fn moved(state: &State, id: String, address: SocketAddr) -> QueryResult<()> {
     let now = state.clock.now();
     let write = state.db.write(move |db: &mut Db| {
-        let Some(mut deployment) = store::of_instance(db, &instance)? else {
+        let Some(mut deployment) = store::of_instance(db, &id)? else {
             return Ok(());
         };
-        if edit(&mut deployment) {
-            deployment.change(db, news, now)
-        } else {
-            Ok(())
+        if deployment.upstreams.contains(&address) && deployment.reason.is_none() {
+            return Ok(());
         }
+        instances::set_live(db, &id, Some(address))?;
+        deployment.reason = None;
+        deployment.change(db, News::Live, now)
+    });
+    write.await
+}
+
+/// An instance doesn't come back, or only now and then. Where there are others, requests go to those alone.
+async fn failed(state: &State, id: String, reason: String) -> QueryResult<()> {
+    let now = state.clock.now();
+    let write = state.db.write(move |db: &mut Db| {
+        let Some(mut deployment) = store::of_instance(db, &id)? else {
+            return Ok(());
+        };
+        deployment.reason = Some(reason);
+        let live = instances::live(db, &deployment.environment_id)?;
+        let has_others = live.iter().any(|row| row.id != id && row.address.is_some());
+        if has_others {
+            instances::set_live(db, &id, None)?;
+        }
+        let news = if has_others { News::Live } else { News::Failed };
+        deployment.change(db, news, now)
     });
     write.await
 }

@@ -22,6 +22,8 @@ const LONGEST_HOLD: Duration = Duration::from_secs(10);
 const TRY_AGAIN: Duration = Duration::from_millis(50);
 /// When to come back to an app that runs nothing.
 const RETRY_AFTER: u32 = 5;
+/// When to come back to an app in maintenance, which people are at work on.
+const RETRY_AFTER_MAINTENANCE: u32 = 120;
 
 /// Where the file is that shows that a domain is meant to be served here.
 const CHALLENGE: &str = "/.well-known/slipway-challenge/";
@@ -99,6 +101,9 @@ impl Worker {
             let table = self.view.now();
             let mut changes = self.view.changes();
             let route = find(&table).ok_or_else(unknown_app)?;
+            if route.maintenance {
+                return Err(in_maintenance());
+            }
             if open.is_none() {
                 open = route.activity.as_ref().map(Activity::open);
             }
@@ -180,6 +185,12 @@ pub(super) fn shown(content: String) -> Outcome {
 
 fn unknown_app() -> ApiError {
     Problem::new(404, "unknown_app", "There is no app under this name").into()
+}
+
+fn in_maintenance() -> ApiError {
+    let detail = "This app is in maintenance, and will be back soon";
+    let problem = Problem::unavailable("maintenance", detail);
+    problem.retry_after(RETRY_AFTER_MAINTENANCE).into()
 }
 
 fn not_deployed() -> ApiError {

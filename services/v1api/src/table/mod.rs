@@ -31,6 +31,8 @@ pub(crate) struct AppRoute {
     pub(crate) hold_until: Option<Time>,
     /// Whether it runs nothing until a request wakes it.
     pub(crate) asleep: bool,
+    /// Whether its members want no request to reach it.
+    pub(crate) maintenance: bool,
     /// When it was asked for, where it is put to sleep when nobody does.
     pub(crate) activity: Option<Arc<Activity>>,
 }
@@ -244,6 +246,7 @@ mod tests {
             origins: vec!["127.0.0.1:1".into()],
             hold_until: None,
             asleep: false,
+            maintenance: false,
             activity: None,
         })
     }

@@ -51,6 +51,7 @@ struct AppRow {
     hold_until: Option<Time>,
     sleeps: bool,
     asleep: bool,
+    maintenance: bool,
 }
 
 #[derive(Queryable)]
@@ -123,6 +124,7 @@ pub(crate) fn changes_after(db: &mut Db, seq: i64) -> QueryResult<Vec<Change>> {
             a::hold_until,
             a::sleeps,
             a::asleep,
+            a::maintenance,
         ))
         .load::<AppRow>(db)?;
     let changed = services::table
@@ -194,6 +196,7 @@ fn app_change(row: AppRow) -> Change {
         origins: origins(&addresses),
         hold_until: row.hold_until,
         asleep: row.asleep,
+        maintenance: row.maintenance,
         // What was seen before is taken over from the route before.
         activity: row.sleeps.then(Arc::default),
     })
@@ -259,6 +262,7 @@ pub(crate) fn put_environment(db: &mut Db, state: &EnvironmentState) -> QueryRes
         .set((
             app_routes::label.eq(&state.label),
             app_routes::deleted.eq(state.deleted),
+            app_routes::maintenance.eq(state.maintenance),
             app_routes::sleeps.eq(state.sleep_after.is_some()),
             app_routes::seq.eq(seq),
         ))

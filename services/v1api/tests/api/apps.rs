@@ -59,6 +59,25 @@ on_both_backends! {
         world.stop().await;
     }
 
+    async fn no_request_reaches_an_app_in_maintenance(backend: Backend) {
+        let upstream = Upstream::saying("x").await;
+        let (world, app) = live(&backend, &upstream, &[]).await;
+        world.tell(app.in_maintenance(true), 2).await;
+        assert!(world.until(&app.host(), 503).await.contains("maintenance"));
+        let seen = upstream.seen().len();
+        let page = world.on(&app.host(), Method::GET, "/").header("accept", "text/html").send().await.unwrap();
+        assert_eq!((page.status().as_u16(), page.headers()["retry-after"].to_str().unwrap()), (503, "120"));
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        assert!(page.text().await.unwrap().contains("maintenance"));
+        // Nor do new instances change that.
+        world.tell(app.live(&[upstream.address, upstream.address]), 2).await;
+        assert_eq!(world.on(&app.host(), Method::GET, "/").send().await.unwrap().status(), 503);
+        assert_eq!(upstream.seen().len(), seen);
+        world.tell(app.in_maintenance(false), 3).await;
+        world.until(&app.host(), 200).await;
+        world.stop().await;
+    }
+
     async fn an_app_that_is_down_or_slow_is_told_apart(backend: Backend) {
         let upstream = Upstream::saying("x").await;
         let (world, app) = live(&backend, &upstream, &[("gateway.upstream_timeout", "300ms")]).await;

@@ -274,6 +274,8 @@ impl App {
             label: self.label.clone(),
             database: false,
             sleep_after: None,
+            instances: 1,
+            maintenance: false,
             deleted,
         }
     }
@@ -286,6 +288,13 @@ impl App {
     pub fn sleeper(&self) -> ProjectEvent {
         let mut state = self.state(false);
         state.sleep_after = Some(60);
+        ProjectEvent::EnvironmentUpdated(state)
+    }
+
+    /// The app, in maintenance or no more.
+    pub fn in_maintenance(&self, maintenance: bool) -> ProjectEvent {
+        let mut state = self.state(false);
+        state.maintenance = maintenance;
         ProjectEvent::EnvironmentUpdated(state)
     }
 

@@ -53,6 +53,7 @@ pub(super) const INTERNAL: &[Row] = &[
         .query("?after=0"),
     private("provisioner", "POST", "/internal/activity", Services(&["v1api"]), 200).body(r#"{"apps":[]}"#),
     private("provisioner", "POST", "/internal/environments/{environment_id}/sleep", Services(&["project"]), 200),
+    private("provisioner", "POST", "/internal/environments/{environment_id}/restart", Services(&["project"]), 200),
     private("provisioner", "POST", "/internal/environments/{environment_id}/wake", Services(&["project", "v1api"]), 200),
     private("provisioner", "GET", "/internal/doctor", Services(&["project", "v1api"]), 200),
 

@@ -240,6 +240,7 @@ pub(super) const PROJECT_ROUTES: &[Row] = &[
     // Nothing was ever live there.
     public("project", "POST", below!(environment "/sleep"), Member(Developer, "environments:write"), 409),
     public("project", "POST", below!(environment "/wake"), Member(Developer, "environments:write"), 409),
+    public("project", "POST", below!(environment "/restart"), Member(Developer, "environments:write"), 409),
     public("project", "POST", below!(project "/build"), Member(Developer, "builds:write"), 202)
         .body(r#"{"environment_id":"{environment_id}"}"#),
     public("project", "POST", ENVIRONMENTS, Member(Developer, "environments:write"), 201).body(r#"{"name":"staging"}"#),

@@ -8,6 +8,7 @@ mod failpoints;
 mod load;
 mod outages;
 mod person;
+mod scale;
 mod site;
 mod switch;
 mod tables;

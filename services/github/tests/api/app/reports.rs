@@ -31,6 +31,8 @@ impl Scene {
             label: "shop-production".into(),
             database: false,
             sleep_after: None,
+            instances: 1,
+            maintenance: false,
             deleted: false,
         };
         let requested = BuildRequested {

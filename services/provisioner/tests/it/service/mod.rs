@@ -4,6 +4,7 @@ mod builds;
 mod ends;
 mod forks;
 mod recovery;
+mod scale;
 mod sleep;
 mod switches;
 mod world;

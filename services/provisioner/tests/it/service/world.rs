@@ -76,6 +76,8 @@ impl<'a> World<'a> {
             label: "shop-production".into(),
             database: false,
             sleep_after: None,
+            instances: 1,
+            maintenance: false,
             deleted: false,
         };
         let settings = settings

@@ -1,0 +1,2 @@
+ALTER TABLE environments DROP COLUMN maintenance;
+ALTER TABLE environments DROP COLUMN instances;

@@ -1,0 +1,1 @@
+ALTER TABLE app_routes DROP COLUMN maintenance;
