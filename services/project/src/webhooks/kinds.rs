@@ -23,6 +23,7 @@ common::text_enum! {
         DeploymentLive = "deployment.live",
         DeploymentFailed = "deployment.failed",
         DeploymentRolledBack = "deployment.rolled_back",
+        DeploymentAsleep = "deployment.asleep",
         DeploymentStopped = "deployment.stopped",
         ServicePublished = "service.published",
         ServiceWithdrawn = "service.withdrawn",

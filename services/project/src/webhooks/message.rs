@@ -85,6 +85,7 @@ pub(crate) fn of_provisioner(event: &ProvisionerEvent, project: Option<&ProjectI
         ProvisionerEvent::DeploymentRolledBack(state) => {
             deployment(state, EventType::DeploymentRolledBack)
         }
+        ProvisionerEvent::DeploymentAsleep(state) => deployment(state, EventType::DeploymentAsleep),
         ProvisionerEvent::DeploymentStopped(state) => {
             deployment(state, EventType::DeploymentStopped)
         }
