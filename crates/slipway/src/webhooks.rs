@@ -185,9 +185,11 @@ fn show<const N: usize>(table: &Table<N>) -> anyhow::Result<()> {
 }
 
 fn rows<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
-    value[name].as_array().into_iter().flatten()
+    let list = value.get(name).and_then(Value::as_array);
+    list.into_iter().flatten()
 }
 
 fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_default().to_owned()
+    let text = value.get(name).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
 }

@@ -37,7 +37,7 @@ async fn webhooks_are_made_tested_looked_at_and_removed() {
     let up = Up::start_with(&[
         ("SLIPWAY_WEBHOOKS__ALLOWED_ADDRESSES", "127.0.0.1"),
         ("SLIPWAY_WEBHOOKS__ALLOW_HTTP", "true"),
-        ("SLIPWAY_WEBHOOKS__RETRIES", ""),
+        ("SLIPWAY_WEBHOOKS__RETRIES", "10ms"),
     ])
     .await;
     let output = up.run(&["webhooks"]).await;
@@ -69,7 +69,7 @@ async fn webhooks_are_made_tested_looked_at_and_removed() {
     hooks.reply("/hook", Reply::status(200));
     let second = webhooks(&["rotate", id, "--overlap", "0"]).await;
     webhooks(&["replay", id, delivery]).await;
-    assert!(hooks.until("/hook", 2).await[1].is_signed_by(second.trim()));
+    assert!(hooks.until("/hook", 3).await[2].is_signed_by(second.trim()));
 
     webhooks(&["disable", id]).await;
     let output = up.run(&["webhooks", "test", id]).await;

@@ -114,9 +114,9 @@ impl Sts {
             Given::Role { role_arn } => self.take_on(role_arn, region, external_id).await?,
         };
         let answer = self.call(&key, region, "GetCallerIdentity", &[]).await?;
-        let of = |name| {
-            let text =
-                answer["GetCallerIdentityResponse"]["GetCallerIdentityResult"][name].as_str();
+        let of = |name: &str| {
+            let result = answer.pointer("/GetCallerIdentityResponse/GetCallerIdentityResult");
+            let text = result.and_then(|result| result.get(name)?.as_str());
             text.map(str::to_owned).ok_or_else(unreadable)
         };
         Ok(Checked::Verified {
@@ -156,9 +156,9 @@ impl Sts {
             }
             other => other?,
         };
-        let of = |name| {
-            let text =
-                answer["AssumeRoleResponse"]["AssumeRoleResult"]["Credentials"][name].as_str();
+        let of = |name: &str| {
+            let result = answer.pointer("/AssumeRoleResponse/AssumeRoleResult/Credentials");
+            let text = result.and_then(|result| result.get(name)?.as_str());
             text.map(str::to_owned).ok_or_else(unreadable)
         };
         Ok(Key {

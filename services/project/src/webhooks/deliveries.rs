@@ -209,8 +209,8 @@ mod tests {
         judge(sent, tries, &schedule(), 0, Time::EPOCH)
     }
 
-    fn in_seconds(seconds: i64) -> Option<Time> {
-        Some(Time::EPOCH + Span::seconds(seconds))
+    fn at(seconds: i64) -> Time {
+        Time::EPOCH + Span::seconds(seconds)
     }
 
     #[test]
@@ -229,35 +229,35 @@ mod tests {
     #[test]
     fn attempts_go_by_the_schedule_and_end_with_it() {
         let lost = Sent::Unanswered("nobody there".into());
-        assert_eq!(after(&lost, 1).next_attempt_at, in_seconds(5));
-        assert_eq!(after(&lost, 2).next_attempt_at, in_seconds(60));
+        assert_eq!(after(&lost, 1).next_attempt_at, Some(at(5)));
+        assert_eq!(after(&lost, 2).next_attempt_at, Some(at(60)));
         let last = after(&lost, 3);
         assert_eq!(
             (last.status, last.next_attempt_at),
             (DeliveryStatus::Failed, None)
         );
         let late = judge(&lost, 2, &schedule(), 99, Time::EPOCH);
-        assert!(late.next_attempt_at > in_seconds(65) && late.next_attempt_at < in_seconds(67));
+        assert!(late.next_attempt_at > Some(at(65)) && late.next_attempt_at < Some(at(67)));
     }
 
     #[test]
     fn what_is_asked_too_much_is_left_alone_for_as_long_as_it_says() {
         let verdict = after(&answered(429, Some(90)), 1);
-        assert_eq!(verdict.pause_until, in_seconds(90));
-        assert_eq!(verdict.next_attempt_at, in_seconds(90));
+        assert_eq!(verdict.pause_until, Some(at(90)));
+        assert_eq!(verdict.next_attempt_at, Some(at(90)));
         // Sooner than the schedule says it isn't asked again.
         let verdict = after(&answered(503, Some(1)), 2);
         assert_eq!(
             (verdict.pause_until, verdict.next_attempt_at),
-            (in_seconds(1), in_seconds(60))
+            (Some(at(1)), Some(at(60)))
         );
         // Nor does anybody have us wait for ever.
         let verdict = after(&answered(429, Some(10_000_000)), 1);
-        assert_eq!(verdict.pause_until, in_seconds(86_400));
+        assert_eq!(verdict.pause_until, Some(at(86_400)));
         for status in [429, 502, 504] {
             assert_eq!(
                 after(&answered(status, None), 1).pause_until,
-                in_seconds(5),
+                Some(at(5)),
                 "{status}"
             );
         }

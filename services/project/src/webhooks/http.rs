@@ -99,7 +99,7 @@ fn types(list: Option<Vec<String>>) -> Result<Option<EventTypes>, ApiError> {
         .map_err(|why| invalid("event_types", why))
 }
 
-fn described(text: Option<String>) -> Result<Option<Option<String>>, ApiError> {
+fn described(text: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(text) = text else {
         return Ok(None);
     };
@@ -107,7 +107,7 @@ fn described(text: Option<String>) -> Result<Option<Option<String>>, ApiError> {
         let message = format!("must be a line of at most {LONGEST_DESCRIPTION} characters");
         return Err(invalid("description", message));
     }
-    Ok(Some(Some(text).filter(|text| !text.is_empty())))
+    Ok(Some(text))
 }
 
 fn show(mut answer: HttpResponseBuilder, webhook: Webhook) -> HttpResponse {
@@ -151,7 +151,7 @@ pub(crate) async fn create(
     let url = state.webhooks.parse(&body.url);
     let url = url.map_err(|why| invalid("url", why))?;
     let event_types = types(body.event_types)?.unwrap_or_else(EventTypes::all);
-    let description = described(body.description)?.flatten();
+    let description = described(body.description)?;
     let now = state.clock.now();
     let id = WebhookId::new(now);
     let (sealed, secret) = Sealed::fresh(&state.sealer, &id)?;

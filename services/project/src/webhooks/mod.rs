@@ -146,7 +146,8 @@ pub(crate) struct NewWebhook {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
     pub(crate) url: Option<Url>,
-    pub(crate) description: Option<Option<String>>,
+    /// An empty one takes it away.
+    pub(crate) description: Option<String>,
     pub(crate) event_types: Option<EventTypes>,
     pub(crate) enabled: Option<bool>,
 }
@@ -179,7 +180,7 @@ pub(crate) fn create(db: &mut Db, new: NewWebhook, now: Time) -> Result<Webhook,
         id: new.id,
         account_id: new.account_id,
         url: new.url.into(),
-        description: new.description,
+        description: new.description.filter(|text| !text.is_empty()),
         event_types: new.event_types,
         sealed: new.sealed,
         status: WebhookStatus::Enabled,
@@ -216,7 +217,7 @@ pub(crate) fn change(
         webhook.last_success_at = None;
     }
     if let Some(description) = change.description {
-        webhook.description = description;
+        webhook.description = Some(description).filter(|text| !text.is_empty());
     }
     if let Some(event_types) = change.event_types {
         webhook.event_types = event_types;

@@ -1,5 +1,7 @@
 //! Making, changing and deleting webhooks, and who may.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use common::event::{AccountEvent, AccountState};
 use common::role::Role;
 use reqwest::Method;
@@ -35,8 +37,7 @@ on_both_backends! {
                 use diesel::RunQueryDsl as _;
                 diesel::sql_query("SELECT sealed_secret FROM webhooks").load(db)
             }).await.map_err(|error: diesel::result::Error| error).unwrap();
-            use base64::Engine as _;
-            let key = base64::engine::general_purpose::STANDARD.decode(&secret[6..]).unwrap();
+            let key = STANDARD.decode(&secret[6..]).unwrap();
             assert!(!rows[0].sealed_secret.windows(8).any(|window| window == &key[..8]));
         }).await;
     }
