@@ -41,6 +41,7 @@ pub(crate) fn on_provisioner(
         ProvisionerEvent::DeploymentLive(_)
         | ProvisionerEvent::DeploymentFailed(_)
         | ProvisionerEvent::DeploymentRolledBack(_)
+        | ProvisionerEvent::DeploymentAsleep(_)
         | ProvisionerEvent::DeploymentStopped(_) => None,
     };
     let message = message::of_provisioner(&envelope.event, project.as_ref());
