@@ -127,7 +127,7 @@ testkit::on_both_backends! {
         world.restart().await;
         eventually("another process", || {
             let live = newest(&world)?;
-            let answer = get(live.upstreams[0], "/")?;
+            let answer = get(*live.upstreams.first()?, "/")?;
             (live.hold_until.is_none() && pid_of(&answer) != pid_of(&old)).then_some(())
         })
         .await;
