@@ -1,7 +1,7 @@
 # `make` alone lists what there is. What takes more than a line is a script under scripts/.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up dev-cluster slipway build test bench fmt lint doc docs deny check services-stop clean clean-tools
+.PHONY: help demo up dev-cluster slipway build test bench instructions fmt lint doc docs deny check services-stop clean clean-tools
 
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 # Nothing where the system has libpq; else the flags that build it from source.
@@ -33,6 +33,9 @@ fuzz: ## Fuzz what is parsed here, TIME seconds for each target (TIME=60; ARGS="
 
 bench: ## Measure start, memory and the gateway beside nginx and HAProxy (ARGS="--rounds 3")
 	@scripts/bench $(ARGS)
+
+instructions: ## Count the instructions of a call in the gateway under valgrind (ARGS=--record: keep the figure)
+	@scripts/bench-instructions $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all
