@@ -31,18 +31,19 @@ fn uuid_v7(now: Time) -> Uuid {
 pub fn lowest(prefix: &str, time: Time) -> String {
     let millis = u64::try_from(time.unix_millis()).unwrap_or(0);
     let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
-    format!("{prefix}_{}", encode(uuid))
+    text(prefix, uuid)
 }
 
-fn encode(uuid: Uuid) -> String {
+fn text(prefix: &str, uuid: Uuid) -> String {
     let bits = uuid.as_u128();
-    (0..SUFFIX_LEN)
-        .rev()
-        .map(|place| {
-            let digit = usize::try_from((bits >> (place * 5)) & 31).unwrap_or(0);
-            char::from(ALPHABET.get(digit).copied().unwrap_or(b'0'))
-        })
-        .collect()
+    let mut text = String::with_capacity(prefix.len() + 1 + SUFFIX_LEN);
+    text.push_str(prefix);
+    text.push('_');
+    text.extend((0..SUFFIX_LEN).rev().map(|place| {
+        let digit = usize::try_from((bits >> (place * 5)) & 31).unwrap_or(0);
+        char::from(ALPHABET.get(digit).copied().unwrap_or(b'0'))
+    }));
+    text
 }
 
 /// Whether `text` is `prefix_` and 26 base32 digits that fit 128 bits.
@@ -75,7 +76,7 @@ pub fn uuid(text: &str) -> Uuid {
 #[doc(hidden)]
 #[must_use]
 pub fn generate(prefix: &str, now: Time) -> String {
-    format!("{prefix}_{}", encode(uuid_v7(now)))
+    text(prefix, uuid_v7(now))
 }
 
 /// Checks an identifier's text.

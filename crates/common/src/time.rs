@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -39,6 +39,13 @@ impl Time {
     #[must_use]
     pub fn from_unix(seconds: i64) -> Self {
         Self::from_unix_micros(seconds.saturating_mul(1_000_000))
+    }
+
+    /// To the microsecond, without the way by the number of them: what the clock says is asked for often.
+    fn of_utc(time: DateTime<Utc>) -> Self {
+        let time = time.naive_utc();
+        let nanos = time.nanosecond();
+        Self(time.with_nanosecond(nanos - nanos % 1_000).unwrap_or(time))
     }
 
     /// Whole seconds since the Unix epoch.
@@ -216,7 +223,7 @@ impl Clock {
     )]
     pub fn now(&self) -> Time {
         match &self.0 {
-            Source::System => Utc::now().into(),
+            Source::System => Time::of_utc(Utc::now()),
             Source::Manual(micros) => Time::from_unix_micros(micros.load(Ordering::SeqCst)),
         }
     }

@@ -8,8 +8,10 @@
 mod fuzz;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// How long a part of a name may be, between its dots.
+const LONGEST_LABEL: usize = 63;
 
 /// A `Host` that can be read in more than one way, or in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +32,8 @@ pub(crate) enum Site<'a> {
 /// The hosts that the gateway answers on.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
-    platform: HashSet<String>,
+    // Two at most: looking through them costs less than a hash.
+    platform: Vec<String>,
     apps_suffix: String,
 }
 
@@ -52,7 +55,7 @@ impl Hosts {
     /// Decides by a `Host` header's value, or a target's authority.
     pub(crate) fn site<'a>(&self, authority: &'a str) -> Result<Site<'a>, BadHost> {
         let host = host_name(authority)?;
-        if self.platform.contains(host.as_ref()) || is_ip(&host) {
+        if self.platform.iter().any(|own| *own == host) || is_ip(&host) {
             return Ok(Site::Platform);
         }
         let label_length = host
@@ -77,7 +80,10 @@ fn normal(host: &str) -> String {
 }
 
 fn is_ip(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok()
+    // Only what begins like one is worth reading as one.
+    let begins_with = host.as_bytes().first();
+    begins_with == Some(&b'[')
+        || (begins_with.is_some_and(u8::is_ascii_digit) && host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// The host of an authority: lower case, without port and final dot.
@@ -96,15 +102,22 @@ pub(crate) fn host_name(authority: &str) -> Result<Cow<'_, str>, BadHost> {
     if host.is_empty() || host.len() > 253 {
         return Err(BadHost("The host is empty or too long"));
     }
-    let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if host.bytes().any(odd)
-        || host
-            .split('.')
-            .any(|label| label.is_empty() || label.len() > 63)
-    {
+    let (mut label, mut upper) = (0, false);
+    for byte in host.bytes() {
+        match byte {
+            b'.' if label == 0 => return Err(BadHost("The host is not a name")),
+            b'.' => label = 0,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' if label < LONGEST_LABEL => {
+                label += 1;
+                upper |= byte.is_ascii_uppercase();
+            }
+            _ => return Err(BadHost("The host is not a name")),
+        }
+    }
+    if label == 0 {
         return Err(BadHost("The host is not a name"));
     }
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    if upper {
         return Ok(Cow::Owned(host.to_ascii_lowercase()));
     }
     Ok(Cow::Borrowed(host))

@@ -22,10 +22,12 @@ type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 #[must_use]
 pub fn bearer(request: &HttpRequest) -> Option<&str> {
     let value = request.headers().get(AUTHORIZATION)?;
+    let (scheme, token) = value.as_bytes().split_at_checked(b"bearer ".len())?;
+    if !scheme.eq_ignore_ascii_case(b"bearer ") {
+        return None;
+    }
     // `HeaderValue::to_str` goes byte by byte, and tokens are long.
-    let value = std::str::from_utf8(value.as_bytes()).ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    std::str::from_utf8(token).ok().map(str::trim)
 }
 
 /// Verifies the request's token as one of these kinds.

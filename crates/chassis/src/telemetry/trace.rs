@@ -8,19 +8,27 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use common::id::RequestId;
 use common::random;
 use common::time::Time;
+use tokio::task::futures::TaskLocalFuture;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// `N` lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hex<const N: usize>([u8; N]);
 
 impl<const N: usize> Hex<N> {
-    /// Of random bits: an id, not a secret.
-    fn random() -> Self {
-        Self(random::unique::<N>().map(|byte| digit(byte & 15)))
+    /// Bytes as digits, two for each.
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let mut digits = [b'0'; N];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        Self(digits)
     }
 
     /// What a text of that many digits is.
@@ -78,10 +86,13 @@ impl TraceContext {
     /// A new trace's first piece of work.
     #[must_use]
     pub fn new(request_id: impl Into<Arc<str>>) -> Self {
+        // Ids, not secrets: sixteen bytes for the one, eight for the other.
+        let bytes = random::unique::<24>();
+        let (trace, span) = bytes.split_at(16);
         Self {
             request_id: request_id.into(),
-            trace_id: Hex::random(),
-            span_id: Hex::random(),
+            trace_id: Hex::of_bytes(trace),
+            span_id: Hex::of_bytes(span),
         }
     }
 
@@ -99,8 +110,8 @@ impl TraceContext {
     /// read, and new ones where they can't.
     #[must_use]
     pub fn of_request(headers: &HeaderMap, now: Time) -> Self {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let request_id = header("x-request-id").filter(|id| {
+        let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        let request_id = header(REQUEST_ID).filter(|id| {
             let usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
             (1..=64).contains(&id.len()) && id.bytes().all(usual)
         });
@@ -108,7 +119,7 @@ impl TraceContext {
             Some(id) => id.into(),
             None => RequestId::new(now).as_str().into(),
         };
-        Self::continuing(header("traceparent"), request_id)
+        Self::continuing(header(TRACEPARENT), request_id)
     }
 
     /// The value for a `traceparent` header (version 00, sampled).
@@ -123,9 +134,9 @@ impl TraceContext {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Runs a future inside this context.
-    pub async fn scope<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work).await
+    /// Runs a future inside this context. A large one is better pinned before: it is moved on the way.
+    pub fn scope<F: Future>(self, work: F) -> TaskLocalFuture<Self, F> {
+        CURRENT.scope(self, work)
     }
 
     /// Runs blocking work inside a context, if there is one.

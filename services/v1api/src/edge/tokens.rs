@@ -146,6 +146,10 @@ impl Tokens {
         if let Some(known) = self.kept(token)? {
             return Ok(known);
         }
+        Box::pin(self.verify_anew(token)).await
+    }
+
+    async fn verify_anew(&self, token: &str) -> Result<Rc<Known>, AuthError> {
         // Read before the check: what is revoked while it goes on makes the entry old at once.
         let (keys, revocations) = (
             self.verifier.keys_epoch(),

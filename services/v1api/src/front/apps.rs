@@ -136,7 +136,7 @@ impl Worker {
                 Unanswered::Unreachable(error) => self.failed(&label_of(&route, service), &error),
             })?;
             // Either is a reason to look again.
-            let _changed = tokio::time::timeout_at(wake, changes.changed()).await;
+            let _changed = Box::pin(tokio::time::timeout_at(wake, changes.changed())).await;
         }
     }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use actix_web::http::header::HeaderName;
 use chassis::auth::{AuthError, bearer};
 use chassis::http::ApiError;
 use common::id::UserId;
@@ -24,7 +25,7 @@ use crate::table::{Service, Table, Target};
 pub(crate) const IDENTITY_HEADER: &str = "slipway-identity";
 
 /// The header that asks for another namespace than the token's own.
-const NAMESPACE_HEADER: &str = "micro-namespace";
+const NAMESPACE_HEADER: HeaderName = HeaderName::from_static("micro-namespace");
 
 impl Worker {
     /// Answers for a service of the catch-all.
@@ -83,8 +84,8 @@ impl Worker {
         if let Some(identity) = known.pass(service, verb, members, now) {
             return Ok(identity);
         }
-        let scope = self.access.admit(service, known, verb, members).await?;
-        let user = self.access.user(known).await?;
+        let scope = Box::pin(self.access.admit(service, known, verb, members)).await?;
+        let user = Box::pin(self.access.user(known)).await?;
         let claims = &known.verified.claims;
         let caller = Caller {
             subject: user.as_ref().map_or(claims.sub.as_str(), UserId::as_str),

@@ -14,6 +14,7 @@ mod session;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -254,7 +255,7 @@ impl Worker {
         let (inward, request) = Inward::of(request);
         let secure = &self.gateway.secure;
         let shown = match self.challenged(request.request()) {
-            Some((acme, host, token)) => acme.shown(&host, token).await,
+            Some((acme, host, token)) => Box::pin(acme.shown(&host, token)).await,
             None => None,
         };
         let place = match shown {
@@ -273,9 +274,10 @@ impl Worker {
             Place::Own | Place::Platform(_) => secure.stays(origin.scheme),
             _ => None,
         };
-        let answering = async {
+        let answering = pin!(async {
             let (response, counted) = match place {
-                Place::Own => self.own(request, inner, &origin).await?,
+                // What is seldom waited for stands apart, so that what holds the others stays small.
+                Place::Own => Box::pin(self.own(request, inner, &origin)).await?,
                 place => {
                     let (request, payload) = request.into_parts();
                     let arrival = Arrival {
@@ -301,7 +303,7 @@ impl Worker {
                 note,
             };
             Ok(self.count(counted, ended, response))
-        };
+        });
         let answered: Result<ServiceResponse, actix_web::Error> =
             trace.clone().scope(answering).await;
         let mut response = answered?;

@@ -82,7 +82,7 @@ impl Worker {
                 counted: Counted::default(),
             },
             What::Refused(problem) => Outcome::refused(problem.into()),
-            What::Service(service) => self.to_service(service, arrival).await,
+            What::Service(service) => Box::pin(self.to_service(service, arrival)).await,
             What::Named(name, rest) => self.named(&name, &rest, arrival).await,
         };
         // On errors too: a page that may call must be able to read why it failed.

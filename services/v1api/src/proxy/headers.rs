@@ -4,8 +4,8 @@
 //! itself says to an upstream can't be said by a client.
 
 use std::borrow::Cow;
-use std::io::{Cursor, Write as _};
-use std::net::IpAddr;
+use std::io::{Cursor, Write};
+use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
@@ -162,8 +162,9 @@ pub(crate) fn add_forwarded(head: &mut Head, from: &HeaderMap, hop: &Hop<'_>) {
     let neighbour = if hop.trusted { hop.peer } else { hop.client };
     let mut address = Cursor::new([0; LONGEST_ADDRESS]);
     let _written = match neighbour {
-        Some(ip) => write!(address, "{ip}"),
-        None => write!(address, "unknown"),
+        Some(IpAddr::V4(ip)) => write_octets(&mut address, ip),
+        Some(IpAddr::V6(ip)) => write!(address, "{ip}"),
+        None => address.write_all(b"unknown"),
     };
     let length = usize::try_from(address.position()).unwrap_or_default();
     let address = address.get_ref().get(..length).unwrap_or_default();
@@ -201,6 +202,18 @@ pub(crate) fn add_forwarded(head: &mut Head, from: &HeaderMap, hop: &Hop<'_>) {
     put(head, "forwarded", &element);
     head.put("x-forwarded-host", host);
     head.put("x-forwarded-proto", scheme);
+}
+
+/// Writes an address without the machinery of formats, which costs ten times as much.
+fn write_octets(to: &mut impl Write, ip: Ipv4Addr) -> std::io::Result<()> {
+    for (place, octet) in ip.octets().into_iter().enumerate() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let leading = usize::from(octet < 100) + usize::from(octet < 10);
+        let dot: &[u8] = if place == 0 { b"" } else { b"." };
+        to.write_all(dot)?;
+        to.write_all(digits.get(leading..).unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// What the neighbour says of the way before it.
@@ -431,6 +444,13 @@ mod tests {
             client: "2001:db8::1".parse().ok(),
             ..hop(false)
         };
+        for address in ["0.0.0.0", "9.10.99.100", "255.1.20.200"] {
+            let v4 = Hop {
+                client: address.parse().ok(),
+                ..hop(false)
+            };
+            assert_eq!(forwarded(&v4).all("x-forwarded-for"), [address]);
+        }
         let expected = "for=\"[2001:db8::1]\";host=\"shop.localhost:8080\";proto=http";
         assert_eq!(forwarded(&v6).all("forwarded"), [expected]);
     }

@@ -270,7 +270,7 @@ impl Upstreams {
                 Err(Failure::Other(error)) => return Err(error),
             }
         }
-        let stream = match self.connect(instance).await {
+        let stream = match Box::pin(self.connect(instance)).await {
             Ok(stream) => stream,
             Err(source) => {
                 let message = Box::new(message);
