@@ -107,7 +107,8 @@ fn say(preview: &Preview) -> anyhow::Result<()> {
     match &preview.url {
         Some(url) => output::line(format_args!("The preview of #{number}: {status}, {url}")),
         None => output::line(format_args!("The preview of #{number}: {status}")),
-    }
+    }?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ impl Place {
     async fn act(&self, act: &str) -> anyhow::Result<ExitCode> {
         let (api, id) = (&self.person.api, &self.environment_id);
         let answer = api.act(&self.project, id, act).await?;
-        output::line(answer["standing"].as_str().unwrap_or("done"))?;
+        let standing = answer.get("standing").and_then(Value::as_str);
+        output::line(standing.unwrap_or("done"))?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -109,7 +109,7 @@ impl Webhooks<'_> {
     async fn list(&self) -> anyhow::Result<()> {
         let found = self.ask(Method::GET, "?limit=100", None).await?;
         if self.json {
-            return output::pretty_json(&found["webhooks"]);
+            return output::pretty_json(member(&found, "webhooks"));
         }
         let mut table = Table::new(["WEBHOOK", "STATUS", "EVENTS", "URL", "DESCRIPTION"]);
         for webhook in rows(&found, "webhooks") {
@@ -127,13 +127,13 @@ impl Webhooks<'_> {
 
     fn deliveries(&self, found: &Value) -> anyhow::Result<()> {
         if self.json {
-            return output::pretty_json(&found["deliveries"]);
+            return output::pretty_json(member(found, "deliveries"));
         }
         let mut table = Table::new([
             "DELIVERY", "EVENT", "STATUS", "ATTEMPTS", "ANSWER", "NEXT TRY",
         ]);
         for delivery in rows(found, "deliveries") {
-            let answer = match delivery["response"]["status"].as_i64() {
+            let answer = match delivery.pointer("/response/status").and_then(Value::as_i64) {
                 Some(status) => status.to_string(),
                 None => text(delivery, "problem"),
             };
@@ -141,7 +141,7 @@ impl Webhooks<'_> {
                 text(delivery, "id"),
                 text(delivery, "event_type"),
                 text(delivery, "status"),
-                delivery["attempts"].to_string(),
+                member(delivery, "attempts").to_string(),
                 answer,
                 text(delivery, "next_attempt_at"),
             ]);
@@ -153,7 +153,7 @@ impl Webhooks<'_> {
         if self.json {
             return output::pretty_json(made);
         }
-        let id = text(&made["webhook"], "id");
+        let id = text(member(made, "webhook"), "id");
         output::note(format_args!(
             "{id} signs with this secret, which is never shown again:"
         ));
@@ -162,7 +162,7 @@ impl Webhooks<'_> {
     }
 
     fn queued(&self, queued: &Value) -> anyhow::Result<()> {
-        let id = text(&queued["delivery"], "id");
+        let id = text(member(queued, "delivery"), "id");
         let said =
             format!("{id} is on its way; `slipway webhooks deliveries` shows what comes of it.");
         self.done(queued, &said)
@@ -187,6 +187,11 @@ fn show<const N: usize>(table: &Table<N>) -> anyhow::Result<()> {
 fn rows<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     let list = value.get(name).and_then(Value::as_array);
     list.into_iter().flatten()
+}
+
+/// What an answer has under this name; null where it has nothing.
+fn member<'a>(answer: &'a Value, name: &str) -> &'a Value {
+    answer.get(name).unwrap_or(&Value::Null)
 }
 
 fn text(value: &Value, name: &str) -> String {

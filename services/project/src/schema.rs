@@ -147,6 +147,7 @@ diesel::table! {
         source_environment -> Text,
         base_branches -> Text,
         most -> Integer,
+        sleep_after -> Nullable<BigInt>,
         updated_at -> Timestamp,
     }
 }

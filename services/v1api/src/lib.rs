@@ -42,7 +42,6 @@ mod usage;
 mod view;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -107,16 +106,8 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
     let staleness = tokens.max_staleness.0;
     let rules = Rules::start(context.db.clone(), context.clock.clone(), staleness).await?;
     let (meters, broker) = Meters::new(context.db.clone(), context.clock.clone());
-    let usage_dir = settings.usage_dir(&context.data_dir);
-    let tallies = tallies(&usage_dir)?;
     let figures = figures(&context, &loader, &health);
-    let flusher = Flusher::new(
-        context.db.clone(),
-        context.clock.clone(),
-        tallies.clone(),
-        usage_dir,
-    )
-    .telling(figures.traffic);
+    let (tallies, flusher) = counting(&context, &settings, figures.traffic)?;
     let fetcher = Fetcher::new(loader.subscribe(), settings.endpoints_refresh.0)?;
     let own_host = settings.public_url.host_str();
     let (certificates, tls, watcher) = tls::start(&settings.tls, own_host, &context.clock)?;
@@ -193,14 +184,22 @@ async fn assemble(context: Context) -> anyhow::Result<Assembly> {
         .task("endpoints", |shutdown| fetcher.run(shutdown)))
 }
 
-/// Where calls are counted, in a new file of this directory.
-fn tallies(directory: &Path) -> anyhow::Result<Tallies> {
-    let file = CountFile::create(directory);
+/// Where calls are counted, in a new file, and what brings the counts to the database.
+fn counting(
+    context: &Context,
+    settings: &GatewaySettings,
+    traffic: Traffic,
+) -> anyhow::Result<(Tallies, Flusher)> {
+    let directory = settings.usage_dir(&context.data_dir);
+    let file = CountFile::create(&directory);
     let file = file.with_context(|| {
         let directory = directory.display();
         format!("no file to count calls in can be made in {directory}")
     })?;
-    Ok(Tallies::new(file))
+    let tallies = Tallies::new(file);
+    let (db, clock) = (context.db.clone(), context.clock.clone());
+    let flusher = Flusher::new(db, clock, tallies.clone(), directory).telling(traffic);
+    Ok((tallies, flusher))
 }
 
 /// What looks after certificates.

@@ -14,6 +14,8 @@ CREATE TABLE preview_settings (
     -- branches, as JSON; none stands for all
     base_branches TEXT NOT NULL,
     most INTEGER NOT NULL,
+    -- after how many seconds without a request a preview sleeps; null is never
+    sleep_after BIGINT,
     updated_at TIMESTAMP NOT NULL
 );
 

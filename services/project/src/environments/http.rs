@@ -124,6 +124,7 @@ pub(crate) async fn create(
         kind: EnvironmentKind::Standard,
         database: body.database,
         branch: body.branch,
+        sleep_after: None,
     };
     let actor = Actor::new(member.claims, address, member.account_id);
     let now = state.clock.now();

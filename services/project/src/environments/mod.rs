@@ -101,6 +101,8 @@ pub(crate) struct NewEnvironment {
     pub(crate) kind: EnvironmentKind,
     pub(crate) database: bool,
     pub(crate) branch: Option<GitRef>,
+    /// After how many seconds without a request it sleeps; none is never.
+    pub(crate) sleep_after: Option<i64>,
 }
 
 /// What of an environment is to be another.
@@ -186,7 +188,7 @@ pub(crate) fn create(
         created_at: now,
         updated_at: now,
         deleted_at: None,
-        sleep_after: None,
+        sleep_after: new.sleep_after,
         instances: 1,
         maintenance: false,
     };

@@ -156,6 +156,7 @@ impl Work<'_> {
                 kind: kind_of(preview),
                 database,
                 branch: None,
+                sleep_after: self.settings.sleep_after,
             };
             match environments::create(db, self.project, new, self.now) {
                 Err(EnvironmentError::NameTaken(_)) => {

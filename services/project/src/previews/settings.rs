@@ -10,11 +10,13 @@ use crate::schema::preview_settings;
 
 /// How many previews a project has at most, unless told.
 const MOST: i32 = 10;
+/// After how many seconds without a request a preview sleeps, unless told: half an hour.
+const SLEEP_AFTER: i64 = 1800;
 
 /// A project's settings. Previews are off until somebody turns them on: each costs memory and a database,
 /// and whoever may push to the repository may then run code beside the project's own.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = preview_settings)]
+#[diesel(table_name = preview_settings, treat_none_as_null = true)]
 pub(crate) struct PreviewSettings {
     pub(crate) project_id: ProjectId,
     pub(crate) enabled: bool,
@@ -26,6 +28,8 @@ pub(crate) struct PreviewSettings {
     base_branches: String,
     /// How many there are at most at a time.
     pub(crate) most: i32,
+    /// After how many seconds without a request a new preview sleeps; none is never.
+    pub(crate) sleep_after: Option<i64>,
     pub(crate) updated_at: Time,
 }
 
@@ -41,6 +45,7 @@ impl PreviewSettings {
             source_environment,
             base_branches: "[]".to_owned(),
             most: MOST,
+            sleep_after: Some(SLEEP_AFTER),
             updated_at: Time::EPOCH,
         })
     }

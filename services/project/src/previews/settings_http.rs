@@ -16,6 +16,7 @@ use crate::State;
 use crate::answer::{Actor, invalid};
 use crate::builds::git_ref::GitRef;
 use crate::environments;
+use crate::environments::rest::SleepChange;
 use crate::paths::ProjectPath;
 use crate::projects;
 
@@ -38,6 +39,11 @@ pub(crate) struct PutPreviewSettings {
     base_branches: Option<Vec<GitRef>>,
     /// How many there are at most at a time; 10 unless told.
     most: Option<i32>,
+    /// After how many seconds without a request a new preview sleeps, from 60 on; `null` is never, 1800 unless
+    /// told.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
+    sleep_after: SleepChange,
 }
 
 /// How pull requests are previewed.
@@ -48,6 +54,8 @@ pub(crate) struct PreviewSettingsView {
     source_environment: EnvironmentName,
     base_branches: Vec<String>,
     most: i32,
+    /// After how many seconds without a request a new preview sleeps; null is never.
+    sleep_after: Option<i64>,
 }
 
 /// How pull requests are previewed.
@@ -64,6 +72,7 @@ fn show(settings: PreviewSettings) -> Result<web::Json<PreviewSettingsBody>, Api
             secrets: settings.secrets,
             source_environment: settings.source_environment,
             most: settings.most,
+            sleep_after: settings.sleep_after,
         },
     }))
 }
@@ -160,10 +169,12 @@ fn change(settings: &mut PreviewSettings, body: PutPreviewSettings) -> diesel::Q
         source_environment,
         base_branches,
         most,
+        sleep_after,
     } = body;
     settings.enabled = enabled.unwrap_or(settings.enabled);
     settings.secrets = secrets.unwrap_or(settings.secrets);
     settings.most = most.unwrap_or(settings.most);
+    settings.sleep_after = sleep_after.of(settings.sleep_after);
     if let Some(name) = source_environment {
         settings.source_environment = name;
     }

@@ -145,6 +145,7 @@ pub(crate) fn create(
         kind: EnvironmentKind::Standard,
         database: new.database,
         branch: None,
+        sleep_after: None,
     };
     let environment = environments::create(db, &project, production, now)?;
     Ok((project, environment))

@@ -125,6 +125,7 @@ testkit::on_both_backends! {
             assert_eq!(shown["url"], "http://shop-pr-5.localhost:8080/");
             let place = environment(api, &owner, &project, &shown).await;
             assert_eq!((&place["name"], &place["kind"], &place["database"]), (&json!("pr-5"), &json!("preview"), &json!(false)));
+            assert_eq!(place["sleep_after"], 1_800);
             let build = api.get(&format!("{}/builds/{}", project.path, begun.builds[0]), &owner).await.expect(200);
             assert_eq!((&build["build"]["ref"], &build["build"]["requested_by"]), (&json!(FIRST), &Value::Null));
 
@@ -166,10 +167,12 @@ testkit::on_both_backends! {
             assert_eq!(api.get(&settings, &viewer).await.expect(200)["preview_settings"]["enabled"], false);
             api.put(&settings, &viewer, json!({ "enabled": true })).await.refused(403, "insufficient_role");
 
-            set(api, &owner, &project, json!({ "enabled": true, "base_branches": ["main", "release/1"] })).await;
+            set(api, &owner, &project, json!({ "enabled": true, "base_branches": ["main", "release/1"], "sleep_after": null })).await;
             let other = PullRequestState { base_branch: "old".into(), ..pull(&owner.account, 1, FIRST) };
             assert_eq!(tell(api, other.clone()).await.reason.unwrap(), "Pull requests to `old` get no previews");
             assert_eq!(tell(api, pull(&owner.account, 1, FIRST)).await.builds.len(), 1);
+            let first = preview(api, &owner, &project, 1).await;
+            assert_eq!(environment(api, &owner, &project, &first).await["sleep_after"], Value::Null);
             // Led to another branch it has none any more.
             assert!(tell(api, other).await.changed);
             assert_eq!(preview(api, &owner, &project, 1).await["status"], "closed");
@@ -177,7 +180,7 @@ testkit::on_both_backends! {
             set(api, &owner, &project, json!({ "enabled": false })).await;
             let gone = preview(api, &owner, &project, 1).await;
             assert_eq!((&gone["status"], &gone["environment_id"]), (&json!("closed"), &Value::Null));
-            for wrong in [json!({ "most": 0 }), json!({ "source_environment": "none" }), json!({ "base_branches": ["a..b"] })] {
+            for wrong in [json!({ "most": 0 }), json!({ "sleep_after": 59 }), json!({ "source_environment": "none" }), json!({ "base_branches": ["a..b"] })] {
                 api.put(&settings, &owner, wrong).await.expect(422);
             }
         }).await;

@@ -42,6 +42,10 @@ pub(crate) fn last_change(db: &mut Db) -> QueryResult<(i64, i64)> {
         .first(db)
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "columns of a row, independent of one another"
+)]
 #[derive(Queryable)]
 struct AppRow {
     environment_id: EnvironmentId,

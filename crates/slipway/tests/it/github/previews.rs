@@ -6,7 +6,7 @@ use diesel::{Connection as _, PgConnection};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::github::{PullRequest, Repository};
-use testkit::{Backend, eventually, eventually_async, expect};
+use testkit::{eventually, eventually_async, expect};
 
 use super::{Story, git, text};
 use crate::harness::client;

@@ -34,6 +34,9 @@ impl Preview {
             label: place.label.clone(),
             database: false,
             deleted: false,
+            instances: 1,
+            maintenance: false,
+            sleep_after: None,
         }
     }
 }
