@@ -65,10 +65,7 @@ impl Github {
     #[expect(clippy::expect_used, reason = "the test is wrong then")]
     pub fn push(&self, repository: u64, branch: &str, before: &str, after: &str) -> Delivery {
         let state = self.state();
-        let found = state
-            .repositories
-            .iter()
-            .find(|known| known.id == repository);
+        let found = state.repository(repository);
         let found = found.expect("the repository is there");
         let installation = state.installation_on(found).map(|known| known.id);
         let gone = after.bytes().all(|byte| byte == b'0');
@@ -110,10 +107,7 @@ impl Github {
     #[expect(clippy::expect_used, reason = "the test is wrong then")]
     pub fn repository_event(&self, action: &str, repository: u64, changes: &Value) -> Delivery {
         let state = self.state();
-        let found = state
-            .repositories
-            .iter()
-            .find(|known| known.id == repository);
+        let found = state.repository(repository);
         let found = found.expect("the repository is there");
         let installation = state.installation_on(found).map(|known| known.id);
         Delivery::new(

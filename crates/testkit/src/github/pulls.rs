@@ -277,10 +277,7 @@ impl Github {
     #[expect(clippy::expect_used, reason = "the test is wrong then")]
     pub fn pull_request_event(&self, action: &str, repository: u64, number: u64) -> Delivery {
         let state = self.state();
-        let found = state
-            .repositories
-            .iter()
-            .find(|known| known.id == repository);
+        let found = state.repository(repository);
         let found = found.expect("the repository is there");
         let pull = state.pull_request(repository, number);
         let pull = pull.expect("the pull request is there");

@@ -111,7 +111,7 @@ pub(super) async fn installation_by_id(
     if let Err(refusal) = the_app(&state, &request) {
         return refusal;
     }
-    match state.repositories.iter().find(|known| known.id == *id) {
+    match state.repository(*id) {
         Some(found) => shown_installation(&state, found),
         None => message(404, "Not Found"),
     }
@@ -142,7 +142,7 @@ pub(super) async fn repository_by_id(
     id: web::Path<u64>,
 ) -> HttpResponse {
     let state = lock(&state);
-    let Some(known) = state.repositories.iter().find(|known| known.id == *id) else {
+    let Some(known) = state.repository(*id) else {
         return message(404, "Not Found");
     };
     let name = (known.owner.as_str(), known.name.as_str());

@@ -122,6 +122,11 @@ pub(super) enum Named<'a> {
 }
 
 impl State {
+    /// The repository with this number.
+    pub(super) fn repository(&self, id: u64) -> Option<&Repository> {
+        self.repositories.iter().find(|known| known.id == id)
+    }
+
     pub(super) fn installation(&self, id: u64) -> Option<&Installation> {
         self.installations.iter().find(|known| known.id == id)
     }

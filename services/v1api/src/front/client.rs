@@ -45,8 +45,9 @@ impl Trusted {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Where a request comes from, and how: by TLS that ends here, or as a trusted proxy says. Of a chain of addresses the last one counts that no trusted
-    /// proxy has: what stands before it, anybody may have written.
+    /// Where a request comes from, and how: by TLS that ends here, or as a trusted proxy says. Of a chain
+    /// of addresses the last one counts that no trusted proxy has: what stands before it, anybody may
+    /// have written.
     pub(crate) fn origin(&self, request: &HttpRequest) -> Origin {
         let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
         let trusted = peer.is_some_and(|peer| self.contains(peer));

@@ -4,9 +4,11 @@
 //! its own connections, its own copies of verified tokens and memberships, its own counts.
 
 mod apps;
+mod arrival;
 mod catchall;
 mod client;
 mod meter;
+mod outcome;
 mod platform;
 mod secure;
 mod session;
@@ -20,13 +22,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, MessageBody as _};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HOST, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use actix_web::{HttpRequest, HttpResponse};
 use chassis::Context;
-use chassis::http::{ApiError, Front, RefusedAs};
+use chassis::http::{ApiError, Front};
 use chassis::telemetry::TraceContext;
 use common::problem::Problem;
 use common::time::Time;
@@ -40,22 +42,22 @@ use crate::edge::cors::Cors;
 use crate::edge::forward::ForwardSigner;
 use crate::edge::guard::Guard;
 use crate::edge::sessions::Sessions;
-use crate::edge::tokens::{Known, Tokens};
+use crate::edge::tokens::Tokens;
 use crate::health::{Ailing, Health};
-use crate::hosts::{BadHost, Hosts, Site};
+use crate::hosts::{Hosts, Site};
 use crate::limits::broker::Meters;
 use crate::metrics::{Failures, Instances};
-use crate::proxy::grpc::{self, CountedAs};
-use crate::proxy::headers::{self, Hop, Policy};
-use crate::proxy::{ForwardError, Head, Limits, Trip, Upstreams};
+use crate::proxy::{ForwardError, Limits, Upstreams, grpc};
 use crate::rules::Rules;
 use crate::sleep::Waker;
 use crate::table::Table;
 use crate::usage::endpoints::Published;
 use crate::usage::{self, Endpoints, Spent, Tallies, Tally};
 use crate::view::View;
+use arrival::{Arrival, authority, site};
 pub(crate) use client::{Origin, Trusted};
 use meter::{Entry, Inward, Kind, Metered, Metering};
+use outcome::{Counted, Label, Outcome, answer_to, counted_as, refused_as};
 pub(crate) use secure::Secure;
 
 /// How often a worker looks for connections that have been unused for too long.
@@ -126,15 +128,6 @@ pub(crate) struct Worker {
     turn: Cell<usize>,
 }
 
-/// A request on its way in.
-pub(crate) struct Arrival {
-    request: HttpRequest,
-    payload: Payload,
-    origin: Origin,
-    trace: TraceContext,
-    trip: Option<Rc<Trip>>,
-}
-
 /// Where a request goes.
 enum Place {
     /// To an app.
@@ -151,58 +144,12 @@ enum Place {
     ByTls(String),
 }
 
-/// A service's name, as its calls are counted.
-#[derive(Default)]
-enum Label {
-    /// Of none.
-    #[default]
-    None,
-    /// Of the platform.
-    Own(&'static str),
-    /// Of the table.
-    Shared(Arc<str>),
-}
-
 /// What is known of a call before its answer.
 struct Ended {
     method: Method,
     began: Instant,
     inward: Inward,
     note: Option<Note>,
-}
-
-/// As what a call is counted.
-struct Counted {
-    known: Option<Rc<Known>>,
-    service: Label,
-    endpoint: Cow<'static, str>,
-}
-
-impl Default for Counted {
-    /// A call that says nothing of a caller or a service.
-    fn default() -> Self {
-        Self {
-            known: None,
-            service: Label::None,
-            endpoint: usage::OTHER.into(),
-        }
-    }
-}
-
-impl Label {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::None => "-",
-            Self::Own(name) => name,
-            Self::Shared(name) => name,
-        }
-    }
-}
-
-/// An answer, and as what its call is counted.
-struct Outcome {
-    response: Result<HttpResponse, ApiError>,
-    counted: Counted,
 }
 
 impl Worker {
@@ -444,114 +391,4 @@ impl Front for Worker {
     ) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, actix_web::Error>> {
         Box::pin(self.serve(request, inner))
     }
-}
-
-impl Outcome {
-    /// A refusal that says nothing of a caller or a service.
-    fn refused(error: ApiError) -> Self {
-        Self {
-            response: Err(error),
-            counted: Counted::default(),
-        }
-    }
-}
-
-impl Arrival {
-    /// The authority that the client asked for, as it wrote it.
-    fn authority(&self) -> &str {
-        authority(&self.request).unwrap_or_default()
-    }
-
-    /// The head of the request as an upstream gets it: what the client sent and may pass, and the
-    /// way so far. `token` stands for whatever authorization the client sent.
-    fn head(
-        &self,
-        target: &str,
-        host: &str,
-        policy: Policy,
-        token: Option<&str>,
-    ) -> Result<Head, ApiError> {
-        let method = self.request.method().as_str();
-        let mut head =
-            Head::new(method, target).ok_or_else(|| apps::failed(&ForwardError::Unsendable))?;
-        head.put_host(host);
-        let from = self.request.headers();
-        headers::pass(&mut head, from, policy, token.is_some());
-        if let Some(token) = token {
-            head.put_all("authorization", &[b"Bearer ", token.as_bytes()]);
-        }
-        let Origin {
-            peer,
-            client,
-            trusted,
-            scheme,
-        } = &self.origin;
-        let hop = Hop {
-            client: *client,
-            peer: *peer,
-            trusted: *trusted,
-            host: self.authority(),
-            scheme,
-        };
-        headers::add_forwarded(&mut head, from, &hop);
-        let trace = &self.trace;
-        head.put("x-request-id", &*trace.request_id);
-        let (trace_id, span_id) = (trace.trace_id.as_bytes(), trace.span_id.as_bytes());
-        head.put_all("traceparent", &[b"00-", trace_id, b"-", span_id, b"-01"]);
-        Ok(head)
-    }
-}
-
-/// The status that a call is counted by.
-fn counted_as(response: &ServiceResponse) -> StatusCode {
-    let extensions = response.response().extensions();
-    let told = extensions.get::<CountedAs>();
-    told.map_or_else(|| response.status(), |CountedAs(status)| *status)
-}
-
-/// As what the gateway has refused a call, if it has.
-fn refused_as(response: &ServiceResponse) -> Option<Cow<'static, str>> {
-    let extensions = response.response().extensions();
-    let refused = extensions.get::<RefusedAs>();
-    refused.map(|RefusedAs(code)| code.clone())
-}
-
-/// The target's own authority goes before the header (RFC 9112, section 3.2.2).
-fn authority(request: &HttpRequest) -> Option<&str> {
-    let target = request
-        .uri()
-        .authority()
-        .map(actix_web::http::uri::Authority::as_str);
-    target.or_else(|| request.headers().get(HOST)?.to_str().ok())
-}
-
-/// Whose host a request names. More than one name for it is refused, even where a rule would
-/// choose: the upstream might choose otherwise.
-fn site<'a>(hosts: &Hosts, request: &'a HttpRequest) -> Result<Site<'a>, BadHost> {
-    let mut values = request.headers().get_all(HOST);
-    let first = values.next().ok_or(BadHost("The request names no host"))?;
-    if values.next().is_some() {
-        return Err(BadHost("The request names more than one host"));
-    }
-    let host = first
-        .to_str()
-        .map_err(|_why| BadHost("The host is not a name"))?;
-    if *request.method() == Method::CONNECT || !request.uri().path().starts_with('/') {
-        return Err(BadHost("The request's target must be a path"));
-    }
-    if let Some(target) = request.uri().authority()
-        && crate::hosts::host_name(target.as_str())? != crate::hosts::host_name(host)?
-    {
-        return Err(BadHost("The request names two different hosts"));
-    }
-    hosts.site(host)
-}
-
-/// A refusal or failure as an answer. Its cause goes to the log under the request's id: only then is a
-/// span made, since most requests have nothing to log.
-fn answer_to(error: &ApiError) -> HttpResponse {
-    let span = TraceContext::current().map_or_else(tracing::Span::none, |trace| {
-        tracing::info_span!("request", service = crate::NAME, request_id = %trace.request_id, trace_id = %trace.trace_id)
-    });
-    span.in_scope(|| error.error_response())
 }

@@ -127,16 +127,8 @@ impl Scene {
             repo: repo.into(),
             requested_by: requested_by.map(|person| person.user_id.clone()),
         };
-        let calls = &self.world.context("project").calls;
-        calls
-            .post("github", "/internal/repositories/resolve", &request)
-            .await
-            .map_err(|error| {
-                error
-                    .problem()
-                    .cloned()
-                    .unwrap_or_else(|| panic!("{error:?}"))
-            })
+        let path = "/internal/repositories/resolve";
+        self.world.internal("project", path, &request).await
     }
 
     /// An installation of another number or owner than the one that is connected.

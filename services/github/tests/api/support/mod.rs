@@ -18,6 +18,8 @@ use common::scope::ScopeSet;
 use common::time::Clock;
 use common::token::{ActorType, AppMetadata, Claims, SigningKey, TokenKind, audience};
 use diesel::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use testkit::Backend;
 
 pub(crate) use git::{Repository, git};
@@ -239,16 +241,22 @@ impl World {
             repo: repo.into(),
             git_ref: git_ref.map(str::to_owned),
         };
-        let calls = &self.context("provisioner").calls;
-        calls
-            .post("github", "/internal/repositories/checkout", &request)
+        self.internal("provisioner", "/internal/repositories/checkout", &request)
             .await
-            .map_err(|error| {
-                error
-                    .problem()
-                    .cloned()
-                    .unwrap_or_else(|| panic!("{error:?}"))
-            })
+    }
+
+    /// What github answers this service on its private listener.
+    pub(crate) async fn internal<T: DeserializeOwned>(
+        &self,
+        from: &str,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Problem> {
+        let calls = &self.context(from).calls;
+        calls.post("github", path, body).await.map_err(|error| {
+            let problem = error.problem().cloned();
+            problem.unwrap_or_else(|| panic!("{error:?}"))
+        })
     }
 
     /// The pushes that other services have heard of, in order.
