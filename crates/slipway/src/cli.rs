@@ -28,7 +28,7 @@ pub(crate) enum Command {
     /// Show what an app, or one of its builds, has written
     Logs(LogsArgs),
     /// Print an app's address and open it in a browser
-    Open(OpenArgs),
+    Open(AppArgs),
     /// See and decide about the previews of an app's pull requests
     Previews(PreviewsArgs),
     /// Stop an app until somebody asks for it, or say after how long that is done
@@ -140,36 +140,14 @@ pub(crate) struct AppsArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LogsArgs {
-    /// The app, by name or id
-    pub(crate) app: String,
-    /// The environment
-    #[arg(long, value_name = "NAME", default_value = "production")]
-    pub(crate) env: String,
-    /// The account, where several have an app of this name
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
+    #[command(flatten)]
+    pub(crate) app: AppArgs,
     /// A build's log instead of the app's; `last` is the newest
     #[arg(long, value_name = "ID")]
     pub(crate) build: Option<String>,
     /// Go on with what comes
     #[arg(long, short)]
     pub(crate) follow: bool,
-    #[command(flatten)]
-    pub(crate) platform: PlatformArgs,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(crate) struct OpenArgs {
-    /// The app, by name or id
-    pub(crate) app: String,
-    /// The environment
-    #[arg(long, value_name = "NAME", default_value = "production")]
-    pub(crate) env: String,
-    /// The account, where several have an app of this name
-    #[arg(long, value_name = "ACCOUNT")]
-    pub(crate) account: Option<String>,
-    #[command(flatten)]
-    pub(crate) platform: PlatformArgs,
 }
 
 /// An app, and where it runs.

@@ -10,8 +10,9 @@ use crate::sign_in::{self, Person};
 
 /// Shows a log, and with `--follow` what is added to it.
 pub(crate) async fn run(arguments: LogsArgs) -> anyhow::Result<ExitCode> {
-    let person = sign_in::person(&arguments.platform).await?;
-    let project = apps::find(&person, &arguments.app, arguments.account.as_deref()).await?;
+    let app = &arguments.app;
+    let person = sign_in::person(&app.platform).await?;
+    let project = apps::find(&person, &app.app, app.account.as_deref()).await?;
     let path = path(&person, &project, &arguments).await?;
     if arguments.follow {
         let mut lines = follow(person.api.clone(), format!("{path}?follow=true"));
@@ -25,12 +26,13 @@ pub(crate) async fn run(arguments: LogsArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn path(person: &Person, project: &Project, arguments: &LogsArgs) -> anyhow::Result<String> {
-    let environment = apps::environment(project, &arguments.env);
+    let env = &arguments.app.env;
+    let environment = apps::environment(project, env);
     match arguments.build.as_deref() {
         None => Ok(Api::app_log(project, &environment?.id)),
         Some("last") => match person.api.last_build(project, &environment?.id).await? {
             Some(build) => Ok(Api::build_log(project, &build.id)),
-            None => anyhow::bail!("`{}` was never built in `{}`", project.name, arguments.env),
+            None => anyhow::bail!("`{}` was never built in `{env}`", project.name),
         },
         Some(id) => match person.api.get_build(project, id).await {
             Ok(build) => Ok(Api::build_log(project, &build.id)),

@@ -3,13 +3,13 @@
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::apps;
-use crate::cli::OpenArgs;
+use crate::cli::AppArgs;
 use crate::environment;
 use crate::output;
 use crate::sign_in;
 
 /// Prints an app's address; on a terminal also opens it, where there is something to open it with.
-pub(crate) async fn run(arguments: OpenArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: AppArgs) -> anyhow::Result<ExitCode> {
     let person = sign_in::person(&arguments.platform).await?;
     let project = apps::find(&person, &arguments.app, arguments.account.as_deref()).await?;
     let url = &apps::environment(&project, &arguments.env)?.url;
