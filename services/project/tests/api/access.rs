@@ -26,6 +26,7 @@ async fn routes(api: &Api, by: &Member, project: &Project, build: &str) -> Vec<(
                 .replace("{build_id}", build)
                 .replace("{name}", "A")
                 .replace("{domain}", "shop.example")
+                .replace("{number}", "1")
                 .replace("{webhook_id}", "whk_01h455vb4pex5vsknk084sn02q")
                 .replace("{delivery_id}", "whd_01h455vb4pex5vsknk084sn02q");
             assert!(
@@ -41,7 +42,7 @@ async fn routes(api: &Api, by: &Member, project: &Project, build: &str) -> Vec<(
 
 /// How many rows there are, and the sum of all versions: no change leaves both as they are.
 async fn state(api: &Api) -> Vec<i64> {
-    const TABLES: [&str; 12] = [
+    const TABLES: [&str; 14] = [
         "projects",
         "environments",
         "labels",
@@ -49,6 +50,8 @@ async fn state(api: &Api) -> Vec<i64> {
         "builds",
         "publications",
         "domains",
+        "previews",
+        "preview_settings",
         "aws_credentials",
         "webhooks",
         "webhook_deliveries",
@@ -163,7 +166,7 @@ on_both_backends! {
             let scopes: ScopeSet = "usage:read".parse().unwrap();
             let narrow = api.token_of(&owner.user, ActorType::Euser, &scopes);
             for (method, path) in routes(api, &owner, &project, &build).await {
-                let admins = path.ends_with("/approve");
+                let admins = path.ends_with("/publication/approve");
                 let ask = async |token: &str| {
                     let mut request = api.request(method.clone(), &path, token);
                     if method != Method::GET {

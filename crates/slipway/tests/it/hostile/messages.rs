@@ -222,9 +222,11 @@ fn ambiguous() -> Vec<Case> {
             &["400"],
         ),
         (
-            "HTTP/2 without asking",
-            plain("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-            &["400"],
+            "HTTP/1.1 after the preface of HTTP/2",
+            plain(
+                "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nGET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+            ),
+            &[CLOSED],
         ),
         (
             "a method of control characters",
